@@ -1,0 +1,92 @@
+//! Time: instants and durations in milliseconds, and the two clocks that give them.
+//!
+//! Below the manager nothing reads a clock; it is given `Millis`.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A count of milliseconds: since 1970-01-01 UTC for an instant, a length for a duration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub i64);
+
+impl Add for Millis {
+    type Output = Millis;
+    fn add(self, other: Millis) -> Millis {
+        Millis(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Millis {
+    type Output = Millis;
+    fn sub(self, other: Millis) -> Millis {
+        Millis(self.0.saturating_sub(other.0))
+    }
+}
+
+/// Whether a record last active at `last_activity` has been silent for longer than `idle_timeout`.
+pub fn is_idle(last_activity: Millis, now: Millis, idle_timeout: Millis) -> bool {
+    last_activity + idle_timeout < now
+}
+
+/// Where a manager reads the time.
+#[derive(Clone)]
+pub enum Clock {
+    /// The system's clock, held so that it never runs backwards within the process.
+    System,
+    /// A clock that a test winds by hand.
+    Manual(Rc<Cell<Millis>>),
+}
+
+/// The latest instant that the system clock has given to anyone in this process.
+static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
+
+impl Clock {
+    /// The present instant.
+    pub fn now(&self) -> Millis {
+        match self {
+            Clock::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                let read = since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+                Millis(LATEST.fetch_max(read, Ordering::Relaxed).max(read))
+            }
+            Clock::Manual(time) => time.get(),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Clock::System => f.write_str("Clock::System"),
+            Clock::Manual(time) => write!(f, "Clock::Manual({:?})", time.get()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_idle_one_millisecond_after_its_timeout() {
+        assert!(!is_idle(Millis(0), Millis(300_000), Millis(300_000)));
+        assert!(is_idle(Millis(0), Millis(300_001), Millis(300_000)));
+    }
+
+    #[test]
+    fn the_system_clock_never_runs_backwards() {
+        let clock = Clock::System;
+        let first = clock.now();
+        assert!(clock.now() >= first);
+    }
+
+    #[test]
+    fn arithmetic_at_the_ends_of_time_saturates() {
+        assert_eq!(Millis(i64::MAX) + Millis(1), Millis(i64::MAX));
+        assert_eq!(Millis(i64::MIN) - Millis(1), Millis(i64::MIN));
+    }
+}

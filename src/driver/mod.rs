@@ -1,0 +1,173 @@
+//! THE CONTRACT: what a storage driver must do, and the table of those that are built in.
+//!
+//! A driver keeps records: an id, a payload and the instant of the last activity. It knows nothing of attributes,
+//! flash data, cookies or encryption, and it never merges or retries: the manager does that, once for all drivers.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::clock::Millis;
+use crate::error::{Code, Error, Result};
+use crate::session_id::SessionId;
+
+/// One stored session, as a driver gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The stored text, exactly as it was written.
+    pub payload: Arc<str>,
+    /// When the session was last written or touched.
+    pub last_activity: Millis,
+}
+
+/// What became of `create`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The record is stored.
+    Created,
+    /// A record of that id is there already, and was left as it is.
+    Exists,
+}
+
+/// What became of `replace`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The new payload is stored.
+    Replaced,
+    /// Another payload than the expected one is stored; it was left as it is.
+    Conflict(Arc<str>),
+    /// There is no such record; none was made.
+    Gone,
+}
+
+/// What became of `remove`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// The record was there, as expected, and is no more.
+    Removed,
+    /// Another payload than the expected one is stored; it was left as it is.
+    Conflict(Arc<str>),
+    /// There is no such record.
+    Gone,
+}
+
+/// What became of `touch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// The record's last activity is now at least the given instant.
+    Touched,
+    /// There is no such record.
+    Gone,
+}
+
+/// The bounds a driver is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Longest silence after which `load` still gives the record, measured from its last activity.
+    pub idle_timeout: Millis,
+    /// Largest payload in bytes that is read or written.
+    pub max_payload: usize,
+}
+
+/// A storage implementation.
+///
+/// All methods give an [`Answer`], a future that is ready at once when the driver could answer on the spot. A driver
+/// never blocks the calling thread for longer than a page-cached file, an idle SQLite or a map in memory takes; what
+/// may take longer goes to another thread. `now` is the application's clock; a driver reads no clock of its own.
+///
+/// Compare and swap: `expected` is a payload as this driver gave or took it, and is compared byte by byte.
+pub trait Driver: fmt::Debug {
+    /// The record of `id`, or `None` when there is none or it has been idle for too long.
+    ///
+    /// An idle record reads as `None` from the first millisecond past `Bounds::idle_timeout`, swept or not.
+    ///
+    /// # Errors
+    ///
+    /// `ERR_SESSION_READ` when the storage cannot be read: an error is never `None`. `ERR_SESSION_TOO_LARGE` when the
+    /// payload exceeds `Bounds::max_payload` (it is not read into memory), `ERR_SESSION_CORRUPT` when what is stored
+    /// cannot be a payload at all (not UTF-8, not the documented encoding). The record is left as it is.
+    fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>>;
+
+    /// Stores a new record; never overwrites one. An idle record still counts as there.
+    fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created>;
+
+    /// Puts `payload` in the place of `expected`, and records the activity.
+    ///
+    /// Succeeds on an idle record that is still there: a request that loaded it counts as activity.
+    fn replace(
+        &self,
+        id: &SessionId,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
+        now: Millis,
+    ) -> Answer<Replaced>;
+
+    /// Removes the record if its payload is `expected`.
+    fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed>;
+
+    /// Records activity at `now`; leaves the payload alone and never moves the last activity backwards.
+    fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched>;
+
+    /// Removes the record. Removing one that is not there is a success.
+    fn destroy(&self, id: &SessionId) -> Answer<()>;
+
+    /// Removes up to about `limit` records whose last activity is before `cutoff`; gives how many it removed.
+    ///
+    /// One bounded step, done off the calling thread. `Sweep::done` says that a whole pass has ended.
+    fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep>;
+}
+
+/// What one step of a sweep did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// Records removed in this step.
+    pub removed: usize,
+    /// Whether the pass over the storage is complete.
+    pub done: bool,
+}
+
+/// A driver's reply: at hand, or on its way from another thread.
+pub enum Answer<T> {
+    /// The reply is at hand; `None` once it has been taken.
+    Ready(Option<Result<T>>),
+    /// The reply comes from elsewhere.
+    Later(Pin<Box<dyn Future<Output = Result<T>>>>),
+}
+
+impl<T> Answer<T> {
+    /// A reply that is at hand.
+    pub fn now(result: Result<T>) -> Self {
+        Answer::Ready(Some(result))
+    }
+
+    /// A reply that a future will give.
+    pub fn later(future: impl Future<Output = Result<T>> + 'static) -> Self {
+        Answer::Later(Box::pin(future))
+    }
+}
+
+impl<T: Unpin> Future for Answer<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        match self.get_mut() {
+            Answer::Ready(result) => {
+                let polled_again =
+                    || Err(Error::new(Code::Internal, "an answer was asked for twice"));
+                Poll::Ready(result.take().unwrap_or_else(polled_again))
+            }
+            Answer::Later(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Answer::Ready(_) => "Answer::Ready",
+            Answer::Later(_) => "Answer::Later",
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Session ids: the 40 characters that name a session.
+//!
+//! Knows nothing of signatures or cookies, only of the id itself.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::error::{Code, Error, Result};
+
+/// Random bytes in a session id: 240 bits, which is 40 base64 characters.
+///
+/// Compat: `uid(30)` in `lib/store/Store.js`, and what `__isValidId` insists on.
+const ID_BYTES: usize = 30;
+/// Characters in a session id.
+pub const ID_CHARS: usize = 40;
+const _: () = assert!(ID_BYTES.div_ceil(3) * 4 == ID_CHARS);
+
+/// The name of one session.
+///
+/// Shape: exactly 40 characters of `A-Z a-z 0-9 - _`. Printing one shows its first six characters only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId([u8; ID_CHARS]);
+
+impl SessionId {
+    /// Returns `None` unless `text` is exactly 40 URL-safe base64 characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; ID_CHARS] = text.as_bytes().try_into().ok()?;
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_';
+        bytes.iter().all(allowed).then_some(Self(bytes))
+    }
+
+    /// A new id from the operating system's random source.
+    ///
+    /// # Errors
+    ///
+    /// `ERR_SESSION_INTERNAL` when the system gives no random bytes.
+    pub fn generate() -> Result<Self> {
+        let mut random = [0u8; ID_BYTES];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::new(Code::Internal, "cannot read random bytes").because(error, None)
+        })?;
+        let mut text = [0u8; ID_CHARS];
+        let written = URL_SAFE_NO_PAD.encode_slice(random, &mut text);
+        debug_assert_eq!(written, Ok(ID_CHARS));
+        Ok(Self(text))
+    }
+
+    /// The 40 characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an id is ASCII")
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({}…)", &self.as_str()[..6])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "6nZA4-UavYvomaz5oBUyBpQ9d2KynAqb4FUKdkRx";
+
+    #[test]
+    fn only_forty_url_safe_characters_are_an_id() {
+        assert_eq!(SessionId::parse(GOOD).unwrap().as_str(), GOOD);
+        for bad in [
+            "",
+            &GOOD[1..],
+            &format!("{GOOD}a"),
+            &GOOD.replace('-', "/"),
+            &GOOD.replace('-', "."),
+            &GOOD.replace('-', "\0"),
+            &GOOD.replace("-U", "é"),
+            &format!("{}\n", &GOOD[1..]),
+        ] {
+            assert!(SessionId::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn generated_ids_are_valid_and_differ() {
+        let ids: std::collections::HashSet<_> = (0..10_000)
+            .map(|_| SessionId::generate().unwrap())
+            .collect();
+        assert_eq!(ids.len(), 10_000);
+        assert!(ids.iter().all(|id| SessionId::parse(id.as_str()).is_some()));
+    }
+
+    #[test]
+    fn printing_an_id_does_not_reveal_it() {
+        let shown = format!("{:?}", SessionId::parse(GOOD).unwrap());
+        assert_eq!(shown, "SessionId(6nZA4-…)");
+    }
+}
