@@ -1,0 +1,602 @@
+//! The attributes of one session: text until JavaScript asks for a value, live from then on.
+//!
+//! What JavaScript has not touched stays the JSON text that was loaded. The first time it asks for an object or an array
+//! under a top-level key, that key's text is parsed once into a *live* value, which every later read gives again. Only
+//! live values are serialised at the end. Knows nothing of ids, drivers or time.
+//!
+//! Compat: `get`, `set`, `push`, `pull`, `forget`, `flush` and `all` of `lib/store/Store.js`.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::change::object_text;
+use super::live::{Kind, Live, Thrown};
+use super::path::{self, Segment};
+use super::text::{self, Fault, Member, Root};
+
+/// How far beyond an array's end a path may write. Each skipped element is stored as `null`, and JavaScript visits them
+/// one by one; a write further out is ignored, as a write into a number is.
+const MAX_GAP: u32 = 1_000;
+
+/// The text a session was loaded with, and where its members lie.
+#[derive(Clone, Debug)]
+pub struct Base {
+    text: Arc<str>,
+    members: Vec<Member>,
+}
+
+impl Base {
+    /// A base without attributes.
+    pub fn empty() -> Self {
+        Base {
+            text: Arc::from("{}"),
+            members: Vec::new(),
+        }
+    }
+
+    /// Checks a stored text and finds its members.
+    ///
+    /// `max_depth` bounds the nesting of arrays and objects within one attribute.
+    pub fn parse(stored: Arc<str>, max_depth: usize) -> Result<Self, Fault> {
+        let depth = max_depth.saturating_add(1);
+        let text = match object_text(&stored, depth)? {
+            Some(rewritten) => Arc::from(rewritten),
+            None => stored,
+        };
+        match text::scan(&text, depth)? {
+            Root::Object(members) => Ok(Base { text, members }),
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    /// The members as (key with quotes, value), in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let piece = |range: &std::ops::Range<usize>| &self.text[range.clone()];
+        self.members
+            .iter()
+            .map(move |m| (piece(&m.key), piece(&m.value)))
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.iter().position(|(key, _)| names(key, name))
+    }
+}
+
+/// Whether the JSON string `quoted` stands for `name`.
+fn names(quoted: &str, name: &str) -> bool {
+    let inner = &quoted.as_bytes()[1..quoted.len() - 1];
+    inner == name.as_bytes()
+        || (memchr::memchr(b'\\', inner).is_some() && text::decode(quoted) == name)
+}
+
+/// A slice of a shared text.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    text: Arc<str>,
+    start: usize,
+    end: usize,
+}
+
+impl Piece {
+    fn whole(text: &Arc<str>) -> Self {
+        let end = text.len();
+        Piece {
+            text: text.clone(),
+            start: 0,
+            end,
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text[self.start..self.end]
+    }
+
+    fn first(&self) -> u8 {
+        self.text.as_bytes()[self.start]
+    }
+
+    /// The member `name` of the object that this piece is.
+    fn member(&self, name: &str) -> Option<Piece> {
+        let found = text::member(self.as_str(), name)?;
+        let start = self.start + (found.as_ptr() as usize - self.as_str().as_ptr() as usize);
+        Some(Piece {
+            text: self.text.clone(),
+            start,
+            end: start + found.len(),
+        })
+    }
+}
+
+/// Where an attribute's value is kept now.
+#[derive(Clone, Debug)]
+pub(super) enum Holds {
+    /// In the base, at this place.
+    Base(usize),
+    /// In a text that the engine wrote.
+    Text(Arc<str>),
+    /// In the live object.
+    Live,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) name: Rc<str>,
+    pub(super) holds: Holds,
+}
+
+/// The state behind [`Attributes`].
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) base: Base,
+    /// The attributes in order; `None` while they are exactly the base's.
+    pub(super) slots: Option<Vec<Slot>>,
+    /// JavaScript has the live object itself (`all()`), so that alone says which attributes there are.
+    pub(super) exposed: bool,
+    /// Everything loaded was thrown away by `flush`.
+    pub(super) flushed: bool,
+}
+
+impl State {
+    fn hold(&self, name: &str) -> Option<Holds> {
+        match &self.slots {
+            None => self.base.find(name).map(Holds::Base),
+            Some(slots) => {
+                let slot = slots.iter().find(|slot| *slot.name == *name)?;
+                Some(slot.holds.clone())
+            }
+        }
+    }
+
+    pub(super) fn piece(&self, holds: &Holds) -> Option<Piece> {
+        match holds {
+            Holds::Base(place) => {
+                let range = self.base.members.get(*place)?.value.clone();
+                let text = self.base.text.clone();
+                Some(Piece {
+                    text,
+                    start: range.start,
+                    end: range.end,
+                })
+            }
+            Holds::Text(text) => Some(Piece::whole(text)),
+            Holds::Live => None,
+        }
+    }
+
+    /// The slots, made from the base when they are first needed.
+    fn slots(&mut self) -> &mut Vec<Slot> {
+        let base = &self.base;
+        self.slots.get_or_insert_with(|| {
+            let slot = |(place, (key, _)): (usize, (&str, &str))| Slot {
+                name: Rc::from(&*text::decode(key)),
+                holds: Holds::Base(place),
+            };
+            base.iter().enumerate().map(slot).collect()
+        })
+    }
+
+    /// Notes where `name` is kept from now on; a new name comes last.
+    fn keep(&mut self, name: &str, holds: Holds) {
+        let slots = self.slots();
+        match slots.iter_mut().find(|slot| *slot.name == *name) {
+            Some(slot) => slot.holds = holds,
+            None => slots.push(Slot {
+                name: Rc::from(name),
+                holds,
+            }),
+        }
+    }
+}
+
+/// Where a path ends.
+enum Look<V> {
+    /// At a value in a text.
+    Text(Piece),
+    /// At a live value.
+    Value(V),
+    /// At a member that is not there.
+    Missing,
+    /// Before its end, at `undefined` or `null`: the original threw there, and fell back to the flat key.
+    Unreachable,
+}
+
+/// The key-value bag behind `req.session`.
+#[derive(Debug)]
+pub struct Attributes {
+    pub(super) state: RefCell<State>,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Attributes::new(Base::empty())
+    }
+}
+
+impl Attributes {
+    /// The attributes of `base`.
+    pub fn new(base: Base) -> Self {
+        Attributes {
+            state: RefCell::new(State {
+                base,
+                slots: None,
+                exposed: false,
+                flushed: false,
+            }),
+        }
+    }
+
+    /// Takes over what was loaded. An attribute that was put before is kept only where the stored session has none.
+    ///
+    /// Returns whether the live object was exposed before, so that [`Attributes::merge_exposed`] must follow.
+    pub fn load(&self, base: Base) -> bool {
+        let mut state = self.state.borrow_mut();
+        let early = state.slots.take().unwrap_or_default();
+        state.base = base;
+        for slot in early {
+            if state.hold(&slot.name).is_none() {
+                state.keep(&slot.name, slot.holds);
+            }
+        }
+        state.exposed
+    }
+
+    /// Moves what was loaded into the live object that JavaScript was given before the load.
+    pub fn merge_exposed<L: Live>(&self, live: &L) -> Result<(), Thrown> {
+        let base = self.state.borrow().base.clone();
+        for (key, value) in base.iter() {
+            live.define_quoted(&live.root(), key, &live.parse(value)?)?;
+        }
+        self.state.borrow_mut().slots = Some(Vec::new());
+        Ok(())
+    }
+
+    /// The value at `key`, or `None` where JavaScript has `undefined`.
+    ///
+    /// A path is followed first; a key that is no path, or that runs into `undefined` or `null`, is looked up as it stands.
+    pub fn get<L: Live>(&self, live: &L, key: &str) -> Result<Option<L::Value>, Thrown> {
+        let (end, top) = self.look(live, key)?;
+        match end {
+            Look::Value(value) => Ok(Some(value)),
+            Look::Missing | Look::Unreachable => Ok(None),
+            Look::Text(piece) if matches!(piece.first(), b'{' | b'[') => {
+                self.make_live(live, &top)?;
+                self.get(live, key)
+            }
+            Look::Text(piece) => scalar(live, piece.as_str()).map(Some),
+        }
+    }
+
+    /// Whether the value at `key` is there and not `null`.
+    pub fn has<L: Live>(&self, live: &L, key: &str) -> Result<bool, Thrown> {
+        Ok(match self.look(live, key)?.0 {
+            Look::Missing | Look::Unreachable => false,
+            Look::Text(piece) => piece.as_str() != "null",
+            Look::Value(value) => live.kind(&value)? != Kind::Null,
+        })
+    }
+
+    /// Sets the value at `key`, making the objects on the way that are missing.
+    ///
+    /// Writing into a number, a string or a boolean is ignored, as in the original.
+    pub fn set<L: Live>(&self, live: &L, key: &str, value: &L::Value) -> Result<(), Thrown> {
+        match long_path(key) {
+            Some(path) => self.set_path(live, &path, value),
+            None => self.set_top(live, key, value),
+        }
+    }
+
+    /// Appends to the array at `key`, made when missing; does nothing where something else is.
+    pub fn push<L: Live>(&self, live: &L, key: &str, value: &L::Value) -> Result<(), Thrown> {
+        let Some(array) = self.get(live, key)? else {
+            let array = live.array()?;
+            live.define(&array, "0", value)?;
+            return self.set(live, key, &array);
+        };
+        if live.kind(&array)? != Kind::Array {
+            return Ok(());
+        }
+        let end = live.length(&array)?;
+        live.define(&array, &end.to_string(), value)
+    }
+
+    /// Removes the attribute named `key` as it stands, or else what the path `key` leads to.
+    pub fn forget<L: Live>(&self, live: &L, key: &str) -> Result<(), Thrown> {
+        let is_top = !matches!(self.look_top(live, key)?, Look::Missing);
+        let path = match long_path(key) {
+            Some(path) if !is_top => path,
+            _ => return self.forget_top(live, key),
+        };
+        if matches!(self.walk(live, &path)?, Look::Missing | Look::Unreachable) {
+            return Ok(());
+        }
+        self.make_live(live, &path[0].name)?;
+        let (last, parents) = path.split_last().expect("a path of two or more");
+        match self.walk(live, parents)? {
+            Look::Value(parent) => live.delete(&parent, &last.name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the value at `key` out; `None` where JavaScript has `undefined`.
+    pub fn pull<L: Live>(&self, live: &L, key: &str) -> Result<Option<L::Value>, Thrown> {
+        let value = self.get(live, key)?;
+        if value.is_some() {
+            self.forget(live, key)?;
+        }
+        Ok(value)
+    }
+
+    /// Drops every attribute. The caller puts a new, empty live object in the place of the old one.
+    pub fn flush(&self) {
+        let mut state = self.state.borrow_mut();
+        state.slots = Some(Vec::new());
+        state.exposed = false;
+        state.flushed = true;
+    }
+
+    /// Lets a given object of the application's be the attributes.
+    pub fn adopt(&self) {
+        let mut state = self.state.borrow_mut();
+        state.slots = Some(Vec::new());
+        state.exposed = true;
+    }
+
+    /// The object of all attributes: from now on the live object, in the place of the one before.
+    pub fn expose<L: Live>(&self, live: &L) -> Result<L::Value, Thrown> {
+        if self.state.borrow().exposed {
+            return Ok(live.root());
+        }
+        let slots = self.state.borrow().slots.clone();
+        let all = match slots {
+            None => {
+                let text = self.state.borrow().base.text.clone();
+                live.parse(&text)?
+            }
+            Some(slots) => {
+                let all = live.object()?;
+                for slot in slots {
+                    let piece = self.state.borrow().piece(&slot.holds);
+                    let value = match piece {
+                        Some(piece) => Some(live.parse(piece.as_str())?),
+                        None => live.own(&live.root(), &slot.name)?,
+                    };
+                    if let Some(value) = value {
+                        live.define(&all, &slot.name, &value)?;
+                    }
+                }
+                all
+            }
+        };
+        let mut state = self.state.borrow_mut();
+        state.exposed = true;
+        state.slots = Some(Vec::new());
+        Ok(all)
+    }
+
+    /// The JSON text of a top-level attribute, for the engine's own use.
+    pub(super) fn text_of<L: Live>(&self, live: &L, name: &str) -> Result<Option<String>, Thrown> {
+        let (exposed, piece) = {
+            let state = self.state.borrow();
+            let holds = state.hold(name);
+            let is_live = state.exposed || matches!(holds, Some(Holds::Live));
+            (is_live, holds.and_then(|holds| state.piece(&holds)))
+        };
+        match (exposed, piece) {
+            (true, _) => match live.own(&live.root(), name)? {
+                Some(value) => live.stringify(&value),
+                None => Ok(None),
+            },
+            (false, piece) => Ok(piece.map(|piece| piece.as_str().to_owned())),
+        }
+    }
+
+    /// Sets a top-level attribute to a JSON text that the engine made.
+    pub(super) fn set_text<L: Live>(
+        &self,
+        live: &L,
+        name: &str,
+        text: String,
+    ) -> Result<(), Thrown> {
+        if self.state.borrow().exposed {
+            return live.define(&live.root(), name, &live.parse(&text)?);
+        }
+        self.state
+            .borrow_mut()
+            .keep(name, Holds::Text(Arc::from(text)));
+        Ok(())
+    }
+
+    /// Where `key` leads, and the name of the top-level attribute it leads through.
+    fn look<'k, L: Live>(
+        &self,
+        live: &L,
+        key: &'k str,
+    ) -> Result<(Look<L::Value>, Cow<'k, str>), Thrown> {
+        if let Some(mut path) = long_path(key) {
+            let end = self.walk(live, &path)?;
+            if !matches!(end, Look::Unreachable) {
+                return Ok((end, path.swap_remove(0).name));
+            }
+        }
+        Ok((self.look_top(live, key)?, Cow::Borrowed(key)))
+    }
+
+    /// Looks up one attribute by its name as it stands.
+    fn look_top<L: Live>(&self, live: &L, name: &str) -> Result<Look<L::Value>, Thrown> {
+        let piece = {
+            let state = self.state.borrow();
+            match state.hold(name) {
+                None if !state.exposed => return Ok(Look::Missing),
+                None => None,
+                Some(holds) => state.piece(&holds),
+            }
+        };
+        if let Some(piece) = piece {
+            return Ok(Look::Text(piece));
+        }
+        present(live, live.own(&live.root(), name)?)
+    }
+
+    /// Follows a path of one or more names; in the text as long as it leads through objects, live from then on.
+    fn walk<L: Live>(&self, live: &L, path: &[Segment]) -> Result<Look<L::Value>, Thrown> {
+        let mut at = self.look_top(live, &path[0].name)?;
+        for segment in &path[1..] {
+            at = match at {
+                Look::Missing if segment.is_optional => return Ok(Look::Missing),
+                Look::Missing | Look::Unreachable => return Ok(Look::Unreachable),
+                Look::Value(value) => match live.kind(&value)? {
+                    Kind::Null if segment.is_optional => return Ok(Look::Missing),
+                    Kind::Null => return Ok(Look::Unreachable),
+                    _ => present(live, live.own(&value, &segment.name)?)?,
+                },
+                Look::Text(piece) => match piece.first() {
+                    b'{' => piece
+                        .member(&segment.name)
+                        .map_or(Look::Missing, Look::Text),
+                    b'n' if segment.is_optional => return Ok(Look::Missing),
+                    b'n' => return Ok(Look::Unreachable),
+                    b'[' | b'"' => {
+                        self.make_live(live, &path[0].name)?;
+                        return self.walk(live, path);
+                    }
+                    _ => Look::Missing,
+                },
+            };
+        }
+        Ok(at)
+    }
+
+    /// Parses a top-level attribute into the live object, unless it is there already.
+    fn make_live<L: Live>(&self, live: &L, name: &str) -> Result<(), Thrown> {
+        let piece = {
+            let state = self.state.borrow();
+            let holds = state.hold(name).filter(|_| !state.exposed);
+            holds.and_then(|holds| state.piece(&holds))
+        };
+        if let Some(piece) = piece {
+            live.define(&live.root(), name, &live.parse(piece.as_str())?)?;
+            self.state.borrow_mut().keep(name, Holds::Live);
+        }
+        Ok(())
+    }
+
+    fn set_top<L: Live>(&self, live: &L, name: &str, value: &L::Value) -> Result<(), Thrown> {
+        live.define(&live.root(), name, value)?;
+        let mut state = self.state.borrow_mut();
+        if !state.exposed {
+            state.keep(name, Holds::Live);
+        }
+        Ok(())
+    }
+
+    fn forget_top<L: Live>(&self, live: &L, name: &str) -> Result<(), Thrown> {
+        live.delete(&live.root(), name)?;
+        let mut state = self.state.borrow_mut();
+        if !state.exposed {
+            state.slots().retain(|slot| *slot.name != *name);
+        }
+        Ok(())
+    }
+
+    /// Compat: `set` evaluated the path and, when that threw on a missing parent, had `util.defineMember` put an object in
+    /// the place of every parent that is not one. A `null` on the way, over which the original threw, is replaced too.
+    fn set_path<L: Live>(
+        &self,
+        live: &L,
+        path: &[Segment],
+        value: &L::Value,
+    ) -> Result<(), Thrown> {
+        let (last, parents) = path.split_last().expect("a path of two or more");
+        self.make_live(live, &parents[0].name)?;
+        match self.walk(live, parents)? {
+            Look::Value(parent) => match live.kind(&parent)? {
+                Kind::Array | Kind::Object => return put_member(live, &parent, &last.name, value),
+                Kind::Primitive => return Ok(()),
+                Kind::Undefined | Kind::Null => {}
+            },
+            Look::Text(_) | Look::Missing | Look::Unreachable => {}
+        }
+        let mut at = live.root();
+        for (place, segment) in parents.iter().enumerate() {
+            let child = live.own(&at, &segment.name)?;
+            let usable = match &child {
+                Some(child) => matches!(live.kind(child)?, Kind::Array | Kind::Object),
+                None => false,
+            };
+            at = match child {
+                Some(child) if usable => child,
+                _ => {
+                    let made = if path[place + 1].is_index {
+                        live.array()?
+                    } else {
+                        live.object()?
+                    };
+                    put_member(live, &at, &segment.name, &made)?;
+                    made
+                }
+            };
+        }
+        let mut state = self.state.borrow_mut();
+        if !state.exposed {
+            state.keep(&parents[0].name, Holds::Live);
+        }
+        drop(state);
+        put_member(live, &at, &last.name, value)
+    }
+}
+
+/// The steps of a `key` that has more than one; any other key names an attribute as it stands.
+fn long_path(key: &str) -> Option<Vec<Segment<'_>>> {
+    if path::is_flat(key) {
+        return None;
+    }
+    path::parse(key).filter(|path| path.len() > 1)
+}
+
+fn present<L: Live>(live: &L, value: Option<L::Value>) -> Result<Look<L::Value>, Thrown> {
+    Ok(match value {
+        Some(value) if live.kind(&value)? != Kind::Undefined => Look::Value(value),
+        _ => Look::Missing,
+    })
+}
+
+/// Writes one member of an object or an array, never far beyond an array's end.
+fn put_member<L: Live>(
+    live: &L,
+    on: &L::Value,
+    name: &str,
+    value: &L::Value,
+) -> Result<(), Thrown> {
+    if live.kind(on)? == Kind::Array {
+        let length = live.length(on)?;
+        let within = match text::array_index(name) {
+            Some(index) => index <= length.saturating_add(MAX_GAP),
+            None => {
+                name != "length"
+                    || live
+                        .number_of(value)?
+                        .is_some_and(|n| n <= f64::from(length) && n >= 0.0)
+            }
+        };
+        if !within {
+            return Ok(());
+        }
+    }
+    live.define(on, name, value)
+}
+
+/// The value of a scalar's JSON text, without a parser where the text says it all.
+fn scalar<L: Live>(live: &L, text: &str) -> Result<L::Value, Thrown> {
+    match text.as_bytes()[0] {
+        b'"' if memchr::memchr(b'\\', text.as_bytes()).is_none() => {
+            live.string(&text[1..text.len() - 1])
+        }
+        b'-' | b'0'..=b'9' => match text.parse() {
+            Ok(number) => live.number(number),
+            Err(_) => live.parse(text),
+        },
+        _ => live.parse(text),
+    }
+}

@@ -1,0 +1,32 @@
+//! The `_token` attribute: a random word that forms send back, so that only our own pages can submit them.
+//!
+//! Makes and keeps the token; comparing it with what a form sent is the application's part.
+
+use super::attributes::Attributes;
+use super::live::{Live, Thrown};
+use super::text;
+use crate::error::Result;
+use crate::session_id::SessionId;
+
+/// The attribute that holds the token. Compat: `start` in `lib/store/Store.js`.
+const TOKEN: &str = "_token";
+
+/// A new token. Shape: 40 characters of `A-Z a-z 0-9 - _`, 240 random bits, like a session id.
+pub fn generate() -> Result<String> {
+    SessionId::generate().map(|random| random.as_str().to_owned())
+}
+
+/// Whether the session needs a token: there is none, or one that JavaScript calls false.
+pub fn is_missing<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thrown> {
+    let token = attributes.text_of(live, TOKEN)?;
+    let is_falsy = |text: &str| {
+        let zero = text.parse().is_ok_and(|number: f64| number == 0.0);
+        matches!(text, "null" | "false" | "\"\"") || zero
+    };
+    Ok(token.is_none_or(|text| is_falsy(text.trim())))
+}
+
+/// Puts `token` in the session.
+pub fn put<L: Live>(attributes: &Attributes, live: &L, token: &str) -> Result<(), Thrown> {
+    attributes.set_text(live, TOKEN, text::quote(token))
+}

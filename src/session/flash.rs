@@ -1,0 +1,178 @@
+//! Flash data: values kept for exactly one more request.
+//!
+//! The keys stand in the attribute `flash`, as `{"new":[…],"old":[…]}`. Works on attributes only. Knows nothing of
+//! cookies, storage or time.
+//!
+//! Compat: `flash`, `reflash`, `keep` and `ageFlashData` of `lib/store/Store.js`. Lists that are no lists read as empty. A
+//! `flash` attribute of the application's own that is no object is left alone.
+
+use super::attributes::Attributes;
+use super::live::{Live, Thrown};
+use super::text::{self, Root};
+
+const FLASH: &str = "flash";
+/// What ageing leaves in a session that had no flash data. Compat: `ageFlashData` puts `flash.old` first.
+pub const AGED: &str = r#"{"old":[],"new":[]}"#;
+
+/// The keys of a list as JSON texts: they need not be strings.
+type Keys = Vec<String>;
+
+/// The flash lists of a session, and the object they stand in.
+struct Lists {
+    /// The members of the attribute, in order: (key with quotes, value).
+    members: Vec<(String, String)>,
+}
+
+impl Lists {
+    /// `None` when `flash` is a value of the application's own.
+    fn read<L: Live>(attributes: &Attributes, live: &L) -> Result<Option<Self>, Thrown> {
+        let Some(flash) = attributes.text_of(live, FLASH)? else {
+            return Ok(Some(Lists {
+                members: Vec::new(),
+            }));
+        };
+        Ok(match text::scan(&flash, usize::MAX) {
+            Ok(Root::Object(found)) => {
+                let piece = |range: &std::ops::Range<usize>| flash[range.clone()].to_owned();
+                let members = found
+                    .iter()
+                    .map(|m| (piece(&m.key), piece(&m.value)))
+                    .collect();
+                Some(Lists { members })
+            }
+            Ok(Root::Other) if flash.trim() == "null" => Some(Lists {
+                members: Vec::new(),
+            }),
+            _ => None,
+        })
+    }
+
+    fn keys(&self, list: &str) -> Keys {
+        let named = |(key, _): &&(String, String)| text::decode(key) == list;
+        let Some((_, value)) = self.members.iter().find(named) else {
+            return Keys::new();
+        };
+        match text::scan(value, usize::MAX) {
+            Ok(Root::Array(keys)) => keys
+                .iter()
+                .map(|key| value[key.value.clone()].to_owned())
+                .collect(),
+            _ => Keys::new(),
+        }
+    }
+
+    fn put(&mut self, list: &str, keys: &Keys) {
+        let value = format!("[{}]", keys.join(","));
+        match self
+            .members
+            .iter_mut()
+            .find(|(key, _)| text::decode(key) == list)
+        {
+            Some(member) => member.1 = value,
+            None => self.members.push((text::quote(list), value)),
+        }
+    }
+
+    fn write<L: Live>(self, attributes: &Attributes, live: &L) -> Result<(), Thrown> {
+        let members: Vec<_> = self
+            .members
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        attributes.set_text(live, FLASH, super::change::write(&members))
+    }
+}
+
+/// Keeps what was just put at `key` until the end of the next request.
+pub fn flash<L: Live>(attributes: &Attributes, live: &L, key: &str) -> Result<(), Thrown> {
+    let Some(mut lists) = Lists::read(attributes, live)? else {
+        return Ok(());
+    };
+    let key = text::quote(key);
+    let mut new = lists.keys("new");
+    new.push(key.clone());
+    lists.put("new", &new);
+    let old = lists.keys("old");
+    lists.put("old", &without(old, &[key]));
+    lists.write(attributes, live)
+}
+
+/// Keeps all flash data of this request for another one.
+pub fn reflash<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
+    let Some(mut lists) = Lists::read(attributes, live)? else {
+        return Ok(());
+    };
+    let new = united(lists.keys("new"), lists.keys("old"));
+    lists.put("new", &new);
+    lists.put("old", &Keys::new());
+    lists.write(attributes, live)
+}
+
+/// Keeps the flash data under `keys` for another request. A key that holds nothing is listed all the same.
+pub fn keep<L: Live>(attributes: &Attributes, live: &L, keys: &[String]) -> Result<(), Thrown> {
+    let Some(mut lists) = Lists::read(attributes, live)? else {
+        return Ok(());
+    };
+    let keys: Keys = keys.iter().map(|key| text::quote(key)).collect();
+    let new = united(lists.keys("new"), keys.clone());
+    lists.put("new", &new);
+    let old = lists.keys("old");
+    lists.put("old", &without(old, &keys));
+    lists.write(attributes, live)
+}
+
+/// Takes `keys` off the list of what goes at the end of this request.
+pub fn remove_from_old<L: Live>(
+    attributes: &Attributes,
+    live: &L,
+    keys: &[String],
+) -> Result<(), Thrown> {
+    let Some(mut lists) = Lists::read(attributes, live)? else {
+        return Ok(());
+    };
+    let keys: Keys = keys.iter().map(|key| text::quote(key)).collect();
+    let old = lists.keys("old");
+    lists.put("old", &without(old, &keys));
+    lists.write(attributes, live)
+}
+
+/// Drops the data flashed in the request before this one, and marks this one's as old.
+///
+/// A session without any flash data is left as it is.
+pub fn age<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
+    let Some(mut lists) = Lists::read(attributes, live)? else {
+        return Ok(());
+    };
+    let (old, new) = (lists.keys("old"), lists.keys("new"));
+    if old.is_empty() && new.is_empty() {
+        return Ok(());
+    }
+    for key in &old {
+        attributes.forget(live, &text::decode(key))?;
+    }
+    lists.put("old", &new);
+    lists.put("new", &Keys::new());
+    lists.write(attributes, live)
+}
+
+/// Whether the session has no `flash` attribute yet.
+pub fn is_absent<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thrown> {
+    Ok(attributes.text_of(live, FLASH)?.is_none())
+}
+
+fn without(keys: Keys, unwanted: &[String]) -> Keys {
+    keys.into_iter()
+        .filter(|key| !unwanted.contains(key))
+        .collect()
+}
+
+/// Both lists, each key once, where it first stands.
+fn united(first: Keys, second: Keys) -> Keys {
+    let mut all = Keys::new();
+    for key in first.into_iter().chain(second) {
+        if !all.contains(&key) {
+            all.push(key);
+        }
+    }
+    all
+}

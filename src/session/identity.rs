@@ -1,0 +1,161 @@
+//! Which session this is: its id, the record it was loaded from, and the ids that go with it.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use super::attributes::Attributes;
+use super::live::{Live, Thrown};
+use super::snapshot::{Snapshot, Unsavable};
+use super::{csrf, flash};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::session_id::SessionId;
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Made, but not loaded: `save` loads first.
+    New,
+    /// Being loaded.
+    Loading,
+    /// Loaded, or found to be new.
+    Open,
+    /// Could not be read: usable in this request, never saved, and no cookie is sent.
+    Detached,
+    /// Its response has ended: reads work, later writes are not stored.
+    Closed,
+}
+
+/// The record as this request knows it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The id it is stored under.
+    pub id: SessionId,
+    /// The payload, exactly as stored.
+    pub payload: Arc<str>,
+    /// When it was last active before this request.
+    pub last_activity: Millis,
+    /// It is to be written anew even if nothing changed, because its payload has an outdated form.
+    pub is_stale: bool,
+}
+
+/// The identity of a session in the course of one request.
+#[derive(Debug)]
+pub struct Identity {
+    /// The id under which the session is saved.
+    pub id: SessionId,
+    /// The id came from a visitor, so it must be the id of a record: an unknown one is never adopted.
+    pub from_visitor: bool,
+    /// The record it was loaded from, or last saved to.
+    pub stored: Option<Stored>,
+    /// Ids whose records go when the session is saved.
+    pub doomed: Vec<SessionId>,
+}
+
+/// What has to be stored when a request ends.
+#[derive(Debug)]
+pub enum Plan {
+    /// Nothing changed: at most the activity is recorded.
+    Touch,
+    /// A text to store, and the change it carries.
+    Write(Snapshot),
+    /// Nothing can be stored: the session is detached. Says whether the request changed it.
+    Drop { changed: bool },
+}
+
+/// One visitor's state in one request.
+#[derive(Debug)]
+pub struct Session {
+    /// The attributes.
+    pub attributes: Attributes,
+    /// The id and the record.
+    pub identity: RefCell<Identity>,
+    /// How far the session has come.
+    pub stage: Cell<Stage>,
+    /// Flash data ages once a request, however often it is saved.
+    has_aged: Cell<bool>,
+}
+
+impl Session {
+    /// A session that has not been loaded.
+    pub fn new(id: SessionId, from_visitor: bool) -> Self {
+        let identity = Identity {
+            id,
+            from_visitor,
+            stored: None,
+            doomed: Vec::new(),
+        };
+        Session {
+            attributes: Attributes::default(),
+            identity: RefCell::new(identity),
+            stage: Cell::new(Stage::New),
+            has_aged: Cell::new(false),
+        }
+    }
+
+    /// The present id.
+    pub fn id(&self) -> SessionId {
+        self.identity.borrow().id
+    }
+
+    /// Gives the session the id the application chose, which need not be stored.
+    pub fn set_id(&self, id: SessionId) {
+        let mut identity = self.identity.borrow_mut();
+        identity.id = id;
+        identity.from_visitor = false;
+    }
+
+    /// Gives the session a new id; with `destroy`, the old record goes when the session is saved.
+    pub fn rename(&self, destroy: bool) -> Result<()> {
+        let id = SessionId::generate()?;
+        let mut identity = self.identity.borrow_mut();
+        let old = identity.id;
+        if destroy && !identity.doomed.contains(&old) {
+            identity.doomed.push(old);
+        }
+        identity.id = id;
+        identity.from_visitor = false;
+        Ok(())
+    }
+
+    /// Ends the load: moves early values together with loaded ones and makes sure there is a CSRF token.
+    pub fn settle<L: Live>(&self, live: &L, merge_exposed: bool) -> Result<(), Thrown> {
+        if merge_exposed {
+            self.attributes.merge_exposed(live)?;
+        }
+        if csrf::is_missing(&self.attributes, live)?
+            && let Ok(token) = csrf::generate()
+        {
+            csrf::put(&self.attributes, live, &token)?;
+        }
+        Ok(())
+    }
+
+    /// Ages the flash data, once, and works out what has to be stored.
+    pub fn plan<L: Live>(&self, live: &L, max_depth: usize) -> Result<Plan, Unsavable> {
+        let detached = self.stage.get() == Stage::Detached;
+        if !detached && !self.has_aged.replace(true) {
+            flash::age(&self.attributes, live)?;
+        }
+        let snapshot = self.attributes.snapshot(live, max_depth)?;
+        if detached {
+            return Ok(Plan::Drop {
+                changed: snapshot.is_some(),
+            });
+        }
+        let must_write = {
+            let identity = self.identity.borrow();
+            let stored = identity.stored.as_ref();
+            stored.is_none_or(|stored| stored.is_stale || stored.id != identity.id)
+        };
+        let mut snapshot = match snapshot {
+            Some(snapshot) => snapshot,
+            None if must_write => self.attributes.unchanged(),
+            None => return Ok(Plan::Touch),
+        };
+        if flash::is_absent(&self.attributes, live)? {
+            snapshot.append("flash", flash::AGED);
+        }
+        Ok(Plan::Write(snapshot))
+    }
+}

@@ -1,0 +1,77 @@
+//! The live half of the attributes: the values that JavaScript has been given and may change in place.
+//!
+//! A small trait, so that the rules above it run, and are tested, without Node.
+
+/// JavaScript threw while the engine was asking it something; the exception waits on the JavaScript side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thrown;
+
+/// What the rules need to know of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `undefined`.
+    Undefined,
+    /// `null`.
+    Null,
+    /// A string, number, boolean, bigint or symbol.
+    Primitive,
+    /// An array.
+    Array,
+    /// Any other object, or a function.
+    Object,
+}
+
+/// Access to JavaScript values; every method may run the application's code (getters, proxies, `toJSON`).
+///
+/// No borrow of the session's state is held across any of these calls.
+pub trait Live {
+    /// A JavaScript value.
+    type Value: Clone;
+
+    /// The object that holds the live attributes.
+    fn root(&self) -> Self::Value;
+
+    /// The value of a JSON text.
+    fn parse(&self, text: &str) -> Result<Self::Value, Thrown>;
+
+    /// A string value.
+    fn string(&self, text: &str) -> Result<Self::Value, Thrown>;
+
+    /// A number value.
+    fn number(&self, number: f64) -> Result<Self::Value, Thrown>;
+
+    /// What `value` is.
+    fn kind(&self, value: &Self::Value) -> Result<Kind, Thrown>;
+
+    /// The own property `name` of `of` (a primitive string has `length` and its indices); never an inherited one.
+    fn own(&self, of: &Self::Value, name: &str) -> Result<Option<Self::Value>, Thrown>;
+
+    /// Sets the own property `name`, whatever the prototype says about that name.
+    fn define(&self, on: &Self::Value, name: &str, value: &Self::Value) -> Result<(), Thrown>;
+
+    /// Sets the own property that the JSON string `quoted` (with its quotes) names.
+    fn define_quoted(
+        &self,
+        on: &Self::Value,
+        quoted: &str,
+        value: &Self::Value,
+    ) -> Result<(), Thrown>;
+
+    /// Deletes the own property `name`.
+    fn delete(&self, on: &Self::Value, name: &str) -> Result<(), Thrown>;
+
+    /// A new, empty object.
+    fn object(&self) -> Result<Self::Value, Thrown>;
+
+    /// A new, empty array.
+    fn array(&self) -> Result<Self::Value, Thrown>;
+
+    /// How many elements an array has.
+    fn length(&self, array: &Self::Value) -> Result<u32, Thrown>;
+
+    /// The number that `value` is, if it is one.
+    fn number_of(&self, value: &Self::Value) -> Result<Option<f64>, Thrown>;
+
+    /// `JSON.stringify(value)`; `None` when it gives `undefined`.
+    fn stringify(&self, value: &Self::Value) -> Result<Option<String>, Thrown>;
+}

@@ -1,0 +1,625 @@
+//! JSON text as it lies: checks it once and finds the ranges of an object's members, without building a tree.
+//!
+//! Accepts exactly what `JSON.parse` accepts. Knows nothing of what the members mean.
+//!
+//! Spec: RFC 8259.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Why a text is not usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not JSON.
+    Malformed,
+    /// Arrays and objects nested deeper than allowed.
+    TooDeep,
+}
+
+/// One member of the outermost object, or one element of the outermost array, as byte ranges of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The key with its quotes; empty for an element of an array.
+    pub key: Range<usize>,
+    /// The value, without surrounding white space.
+    pub value: Range<usize>,
+}
+
+/// The outermost value of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// An object, with its members in order; a repeated key stands once, with its last value.
+    Object(Vec<Member>),
+    /// An array, with its elements in order.
+    Array(Vec<Member>),
+    /// A string, with its quotes.
+    String,
+    /// A number, `true`, `false` or `null`.
+    Other,
+}
+
+/// Checks `text` and gives the ranges of its outermost members.
+///
+/// `max_depth` bounds the nesting of arrays and objects, the outermost one included.
+pub fn scan(text: &str, max_depth: usize) -> Result<Root, Fault> {
+    let mut scanner = Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        max_depth,
+        members: Vec::new(),
+    };
+    scanner.run()?;
+    let mut members = scanner.members;
+    Ok(match scanner.bytes[first_non_space(scanner.bytes)] {
+        b'{' => {
+            drop_repeated(text, &mut members);
+            Root::Object(members)
+        }
+        b'[' => Root::Array(members),
+        b'"' => Root::String,
+        _ => Root::Other,
+    })
+}
+
+fn first_non_space(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .position(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
+        .unwrap_or(0)
+}
+
+/// Keeps each key once, where it first stood, with the value that stood last: as `JSON.parse` does.
+fn drop_repeated(text: &str, members: &mut Vec<Member>) {
+    let mut seen = std::collections::HashMap::with_capacity(members.len());
+    let mut repeated = false;
+    for (place, member) in members.iter().enumerate() {
+        let key = decode(&text[member.key.clone()]);
+        repeated |= seen.insert(key, place).is_some();
+    }
+    if !repeated {
+        return;
+    }
+    let mut kept: Vec<Member> = Vec::with_capacity(seen.len());
+    let mut places = std::collections::HashMap::new();
+    for member in members.iter() {
+        let key = decode(&text[member.key.clone()]);
+        match places.get(&key) {
+            Some(&place) => {
+                let earlier: &mut Member = &mut kept[place];
+                earlier.value = member.value.clone();
+            }
+            None => {
+                places.insert(key, kept.len());
+                kept.push(member.clone());
+            }
+        }
+    }
+    *members = kept;
+}
+
+/// What a bracket still open is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Object,
+    Array,
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    open: Vec<Open>,
+    max_depth: usize,
+    members: Vec<Member>,
+}
+
+impl Scanner<'_> {
+    /// Reads one value and makes sure that nothing follows it.
+    fn run(&mut self) -> Result<(), Fault> {
+        self.skip_space();
+        loop {
+            let entered = self.value()?;
+            if !entered && self.close_finished()? {
+                self.skip_space();
+                return match self.peek() {
+                    None => Ok(()),
+                    Some(_) => Err(Fault::Malformed),
+                };
+            }
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.peek() != Some(byte) {
+            return Err(Fault::Malformed);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads a scalar, an empty container, or the opening of a container up to its first value.
+    ///
+    /// Gives whether a container was entered, so that a value comes next.
+    fn value(&mut self) -> Result<bool, Fault> {
+        match self.peek().ok_or(Fault::Malformed)? {
+            b'{' => self.enter(Open::Object, b'}'),
+            b'[' => self.enter(Open::Array, b']'),
+            b'"' => self.string().map(|()| false),
+            b'-' | b'0'..=b'9' => self.number().map(|()| false),
+            b't' => self.literal(b"true").map(|()| false),
+            b'f' => self.literal(b"false").map(|()| false),
+            b'n' => self.literal(b"null").map(|()| false),
+            _ => Err(Fault::Malformed),
+        }
+    }
+
+    fn enter(&mut self, open: Open, close: u8) -> Result<bool, Fault> {
+        self.at += 1;
+        if self.open.len() >= self.max_depth {
+            return Err(Fault::TooDeep);
+        }
+        self.skip_space();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.open.push(open);
+        self.start_member()?;
+        Ok(true)
+    }
+
+    /// Reads up to where the next value of the innermost container begins.
+    fn start_member(&mut self) -> Result<(), Fault> {
+        let outermost = self.open.len() == 1;
+        let mut key = self.at..self.at;
+        if self.open.last() == Some(&Open::Object) {
+            self.string()?;
+            key.end = self.at;
+            self.skip_space();
+            self.expect(b':')?;
+            self.skip_space();
+        }
+        if outermost {
+            let value = self.at..self.at;
+            self.members.push(Member { key, value });
+        }
+        Ok(())
+    }
+
+    /// After a value: goes on to the next one, closing what ends here. Gives whether the outermost value is complete.
+    fn close_finished(&mut self) -> Result<bool, Fault> {
+        loop {
+            let Some(&innermost) = self.open.last() else {
+                return Ok(true);
+            };
+            if self.open.len() == 1
+                && let Some(member) = self.members.last_mut()
+            {
+                member.value.end = self.at;
+            }
+            self.skip_space();
+            match (self.peek(), innermost) {
+                (Some(b','), _) => {
+                    self.at += 1;
+                    self.skip_space();
+                    self.start_member()?;
+                    return Ok(false);
+                }
+                (Some(b'}'), Open::Object) | (Some(b']'), Open::Array) => {
+                    self.at += 1;
+                    self.open.pop();
+                }
+                _ => return Err(Fault::Malformed),
+            }
+        }
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(Fault::Malformed);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(Fault::Malformed);
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<(), Fault> {
+        self.expect(b'"')?;
+        loop {
+            self.at += plain_run(&self.bytes[self.at..]);
+            match self.peek().ok_or(Fault::Malformed)? {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                b'\\' => self.escape()?,
+                _ => return Err(Fault::Malformed),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        let length = match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u') => 6,
+            _ => return Err(Fault::Malformed),
+        };
+        let digits = self.bytes.get(self.at + 2..self.at + length);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err(Fault::Malformed);
+        }
+        self.at += length;
+        Ok(())
+    }
+}
+
+/// How many bytes from the start are neither a quote, nor a backslash, nor a control character.
+///
+/// Looks at eight bytes at a time: a byte `b` of `word` is below `n` exactly when bit 7 of
+/// `(word - n·0x01…) & !word` is set for the lowest such byte.
+fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let slash = word ^ (ONES * u64::from(b'\\'));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special =
+            (quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash) | control;
+        let found = special & HIGH;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < 0x20;
+    let rest = &bytes[at..];
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// The characters that a JSON string (with its quotes) stands for.
+///
+/// A lone surrogate becomes U+FFFD, which is what JavaScript's own conversion to UTF-8 gives.
+pub fn decode(quoted: &str) -> Cow<'_, str> {
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(quoted);
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut decoded = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(place) = rest.find('\\') {
+        decoded.push_str(&rest[..place]);
+        let (character, length) = unescape(&rest[place..]);
+        decoded.push(character);
+        rest = &rest[place + length..];
+    }
+    decoded.push_str(rest);
+    Cow::Owned(decoded)
+}
+
+/// The character that the escape at the start of `text` stands for, and the escape's length in bytes.
+fn unescape(text: &str) -> (char, usize) {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let simple = match text.chars().nth(1) {
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('u') => {
+            let first = unit(0).unwrap_or(0xFFFD);
+            if let (0xD800..=0xDBFF, Some(second @ 0xDC00..=0xDFFF)) = (first, unit(6)) {
+                let scalar = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+                return (char::from_u32(scalar).unwrap_or('\u{FFFD}'), 12);
+            }
+            let length = if unit(0).is_some() { 6 } else { 2 };
+            return (char::from_u32(first).unwrap_or('\u{FFFD}'), length);
+        }
+        Some(other) => return (other, 1 + other.len_utf8()),
+        None => return ('\\', 1),
+    };
+    (simple, 2)
+}
+
+/// `text` as a JSON string with its quotes, as `JSON.stringify` writes it.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{c}' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            control if control < ' ' => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether `JSON.stringify(JSON.parse(value))` surely gives `value` back, letter for letter.
+///
+/// `false` means only that it might not: white space, escapes, fractions, exponents, long or negative-zero integers,
+/// and keys that JavaScript would put in another order.
+pub fn is_canonical(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                let run = plain_run(&bytes[at + 1..]);
+                let end = at + 1 + run;
+                let is_key = bytes.get(end + 1) == Some(&b':');
+                if bytes.get(end) != Some(&b'"')
+                    || (is_key && run > 0 && bytes[at + 1].is_ascii_digit())
+                {
+                    return false;
+                }
+                at = end + 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let digits = bytes[at..]
+                    .iter()
+                    .take_while(|b| !b",]}".contains(b))
+                    .count();
+                let number = &bytes[at..at + digits];
+                let plain = number
+                    .iter()
+                    .enumerate()
+                    .all(|(place, b)| b.is_ascii_digit() || (place == 0 && *b == b'-'));
+                if !plain || digits > 15 || number == b"-0" {
+                    return false;
+                }
+                at += digits;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => return false,
+            _ => at += 1,
+        }
+    }
+    true
+}
+
+/// The value of `key` in the object `text`, which must have been scanned before.
+pub fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let Ok(Root::Object(members)) = scan(text, usize::MAX) else {
+        return None;
+    };
+    let named = |m: &&Member| decode(&text[m.key.clone()]) == key;
+    members.iter().find(named).map(|m| &text[m.value.clone()])
+}
+
+/// Whether JavaScript keeps `key` among an object's integer keys, which it orders by number before all others.
+///
+/// Spec: ECMA-262, *array index*: a canonical decimal below 2³² − 1.
+pub fn array_index(key: &str) -> Option<u32> {
+    let canonical =
+        key == "0" || (!key.starts_with('0') && key.bytes().all(|b| b.is_ascii_digit()));
+    let index = if canonical {
+        key.parse().ok()?
+    } else {
+        return None;
+    };
+    (index != u32::MAX).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(text: &str) -> Vec<(&str, &str)> {
+        match scan(text, 100) {
+            Ok(Root::Object(members) | Root::Array(members)) => members
+                .iter()
+                .map(|m| (&text[m.key.clone()], &text[m.value.clone()]))
+                .collect(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn members_are_found_with_their_ranges() {
+        let text = r#" { "a" : 1 , "b\"c":{"x":[1,{}]},"d":"}," , "e":[] } "#;
+        assert_eq!(
+            members(text),
+            [
+                (r#""a""#, "1"),
+                (r#""b\"c""#, r#"{"x":[1,{}]}"#),
+                (r#""d""#, r#""},""#),
+                (r#""e""#, "[]"),
+            ]
+        );
+        assert_eq!(
+            members("[1, \"two\",[]]"),
+            [("", "1"), ("", "\"two\""), ("", "[]")]
+        );
+        assert!(members("{}").is_empty());
+    }
+
+    #[test]
+    fn a_repeated_key_stands_where_it_first_stood_with_its_last_value() {
+        assert_eq!(
+            members(r#"{"a":1,"b":2,"\u0061":3}"#),
+            [(r#""a""#, "3"), (r#""b""#, "2")]
+        );
+    }
+
+    #[test]
+    fn what_json_parse_refuses_is_refused() {
+        for bad in [
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "[1,]",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "01",
+            "1.",
+            ".5",
+            "-",
+            "+1",
+            "1e",
+            "nul",
+            "truefalse",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\t\"",
+            "[1 2]",
+            "{} {}",
+            "\u{feff}{}",
+            "[}",
+            "{]",
+            "NaN",
+            "'a'",
+            "\"\\u12",
+            "{\"a\":1]",
+            "[\"\u{1f}\"]",
+        ] {
+            assert_eq!(scan(bad, 100), Err(Fault::Malformed), "{bad:?}");
+        }
+        for good in [
+            "0",
+            "-0",
+            "1.5e+3",
+            "\"\u{7f}é\"",
+            "true",
+            " null ",
+            "\"12345678\\n\"",
+        ] {
+            assert!(scan(good, 100).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_without_recursion() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(scan(&nested(100), 100).is_ok());
+        assert_eq!(scan(&nested(101), 100), Err(Fault::TooDeep));
+        assert_eq!(scan(&"[".repeat(1_000_000), 1000), Err(Fault::TooDeep));
+    }
+
+    #[test]
+    fn strings_decode_and_quote_as_json_does() {
+        assert_eq!(decode(r#""a\u00e9\ud83d\ude00\n\/\"""#), "aé😀\n/\"");
+        assert_eq!(decode(r#""\ud800x""#), "\u{FFFD}x");
+        assert_eq!(
+            quote("a\"\\\n\u{1}é\u{7f}"),
+            "\"a\\\"\\\\\\n\\u0001é\u{7f}\""
+        );
+    }
+
+    #[test]
+    fn only_what_javascript_surely_writes_back_is_canonical() {
+        for text in [
+            "1",
+            "-5",
+            "\"a\"",
+            "[1,\"b\",{\"c\":null}]",
+            "{}",
+            "true",
+            "\"1\"",
+            "[\"1\"]",
+        ] {
+            assert!(is_canonical(text), "{text}");
+        }
+        for text in [
+            "1.0",
+            "1e3",
+            "-0",
+            "1234567890123456",
+            "\"\\u0041\"",
+            "[1, 2]",
+            "{\"1\":2}",
+        ] {
+            assert!(!is_canonical(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn array_indices_are_canonical_decimals() {
+        assert_eq!(array_index("0"), Some(0));
+        assert_eq!(array_index("4294967294"), Some(u32::MAX - 1));
+        for key in ["", "01", "-1", "4294967295", "1.0", "99999999999", "a"] {
+            assert_eq!(array_index(key), None, "{key}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in "\\PC*") {
+            let _ = scan(&text, 10);
+            let _ = decode(&text);
+            let _ = is_canonical(&text);
+        }
+
+        #[test]
+        fn what_is_quoted_decodes_to_itself(text in proptest::prelude::any::<String>()) {
+            let quoted = quote(&text);
+            proptest::prop_assert!(scan(&quoted, 1).is_ok());
+            proptest::prop_assert_eq!(decode(&quoted), text);
+        }
+    }
+}
