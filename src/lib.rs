@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod driver;
 pub mod error;
+pub mod payload;
 pub mod session_id;
 pub mod worker;
