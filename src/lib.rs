@@ -1,8 +1,10 @@
 //! The engine and the storage drivers of node-session.
 
 pub mod clock;
+pub mod cookie;
 pub mod driver;
 pub mod error;
+pub mod payload;
 pub mod session;
 pub mod session_id;
 pub mod worker;
