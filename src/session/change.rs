@@ -19,6 +19,19 @@ pub struct Change {
 }
 
 impl Change {
+    /// The change that sets every attribute of the object `text`.
+    pub fn whole(text: &str) -> Self {
+        let members = match text::scan(text, usize::MAX) {
+            Ok(Root::Object(members)) => members,
+            _ => Vec::new(),
+        };
+        let piece = |range: std::ops::Range<usize>| text[range].to_owned();
+        Change {
+            set: members.into_iter().map(|m| (piece(m.key), piece(m.value))).collect(),
+            ..Change::default()
+        }
+    }
+
     /// Whether the request changed nothing.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.removed.is_empty() && !self.cleared
