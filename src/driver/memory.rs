@@ -1,0 +1,298 @@
+//! Sessions in this process's memory: nothing is written anywhere, and all end with the process.
+//!
+//! Holds at most a fixed number of records; one more takes the place of the one that was active the longest ago.
+
+use std::fmt;
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashlink::linked_hash_map::Entry;
+use hashlink::{DefaultHashBuilder, LinkedHashMap};
+
+use super::{Answer, Bounds, Created, Driver, Record, Removed, Replaced, Sweep, Touched};
+use crate::clock::{Millis, is_idle};
+use crate::error::{Code, Error, Result};
+use crate::session_id::SessionId;
+use crate::worker;
+
+/// Parts that the records are spread over. A part's table doubles under its lock as it fills, so many small ones keep
+/// that short; making room looks at every part, so that there are not too many either.
+const SHARDS: usize = 64;
+const _: () = assert!(SHARDS.is_power_of_two());
+
+/// Most records that a sweep takes out of a shard while it holds the shard's lock: some ten microseconds' worth.
+const SLICE: usize = 256;
+
+/// What a record takes beside its payload, before the map's two links and its table: 1 000 000 sessions of 300 bytes
+/// shall fit into 460 MB.
+const _: () = assert!(size_of::<(SessionId, Record)>() == 64);
+
+/// The driver `memory`.
+pub struct Memory {
+    bounds: Bounds,
+    store: Arc<Store>,
+}
+
+impl Memory {
+    /// An empty storage for at most `max_sessions` records; at least one is kept.
+    pub fn new(bounds: Bounds, max_sessions: usize) -> Self {
+        let store = Arc::new(Store::new(max_sessions));
+        Self { bounds, store }
+    }
+
+    fn check_size(&self, payload: &str) -> Result<()> {
+        if payload.len() <= self.bounds.max_payload {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::TooLarge,
+            "the session is larger than option `maxBytes`",
+        ))
+    }
+}
+
+impl Driver for Memory {
+    fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
+        let shard = self.store.shard(id);
+        let live = |record: &&Record| !is_idle(record.last_activity, now, self.bounds.idle_timeout);
+        Answer::now(match shard.0.get(id).filter(live) {
+            Some(record) if record.payload.len() > self.bounds.max_payload => Err(Error::new(
+                Code::TooLarge,
+                "the stored session is larger than option `maxBytes`",
+            )),
+            record => Ok(record.cloned()),
+        })
+    }
+
+    fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created> {
+        let record = Record {
+            payload: Arc::clone(payload),
+            last_activity: now,
+        };
+        let checked = self.check_size(payload);
+        Answer::now(checked.map(|()| self.store.create(id, record)))
+    }
+
+    fn replace(
+        &self,
+        id: &SessionId,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
+        now: Millis,
+    ) -> Answer<Replaced> {
+        let checked = self.check_size(payload);
+        Answer::now(checked.map(|()| self.store.shard(id).replace(id, expected, payload, now)))
+    }
+
+    fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed> {
+        let removed = self.store.shard(id).remove(id, expected);
+        if removed == Removed::Removed {
+            self.store.vacate(1);
+        }
+        Answer::now(Ok(removed))
+    }
+
+    fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
+        Answer::now(Ok(self.store.shard(id).touch(id, now)))
+    }
+
+    fn destroy(&self, id: &SessionId) -> Answer<()> {
+        let destroyed = self.store.shard(id).0.remove(id);
+        if destroyed.is_some() {
+            self.store.vacate(1);
+        }
+        Answer::now(Ok(()))
+    }
+
+    fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep> {
+        let store = Arc::clone(&self.store);
+        Answer::later(worker::blocking(move || Ok(store.sweep(cutoff, limit))))
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The records, shared with the thread that sweeps them.
+///
+/// No more than one shard is ever locked by one thread, and none while a payload is freed by a sweep.
+struct Store {
+    shards: [Mutex<Shard>; SHARDS],
+    /// Chooses the shard of an id. Seeded apart from the shards' own tables, so that these are evenly filled.
+    chooser: DefaultHashBuilder,
+    /// Records that may still be added. A place is taken before its record is stored and given back after the record
+    /// is out, so that there are never too many.
+    places: AtomicUsize,
+    /// The shard at which the next step of a sweep begins.
+    next_swept: AtomicUsize,
+}
+
+impl Store {
+    fn new(max_sessions: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            chooser: DefaultHashBuilder::default(),
+            places: AtomicUsize::new(max_sessions.max(1)),
+            next_swept: AtomicUsize::new(0),
+        }
+    }
+
+    fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+        let hash = self.chooser.hash_one(id);
+        lock(&self.shards[hash as usize % SHARDS])
+    }
+
+    fn create(&self, id: &SessionId, record: Record) -> Created {
+        if self.shard(id).0.contains_key(id) {
+            return Created::Exists;
+        }
+        self.take_place();
+        let created = self.shard(id).create(id, record);
+        if created == Created::Exists {
+            self.vacate(1);
+        }
+        created
+    }
+
+    /// Takes a place for one more record, from the least recently active one if there is no other.
+    fn take_place(&self) {
+        let one_less = |places: usize| places.checked_sub(1);
+        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+        while self.places.fetch_update(set, fetch, one_less).is_err() {
+            self.evict();
+        }
+    }
+
+    fn vacate(&self, places: usize) {
+        self.places.fetch_add(places, Ordering::AcqRel);
+    }
+
+    /// Removes the record that was active the longest ago.
+    fn evict(&self) {
+        let fronts = self.shards.iter();
+        let fronts = fronts.filter_map(|shard| Some((lock(shard).oldest()?, shard)));
+        let oldest = fronts.min_by_key(|(last_activity, _)| *last_activity);
+        let evicted = oldest.and_then(|(_, shard)| lock(shard).0.pop_front());
+        self.vacate(evicted.iter().count());
+    }
+
+    /// One step of a sweep.
+    fn sweep(&self, cutoff: Millis, limit: usize) -> Sweep {
+        let mut removed = 0;
+        let mut next = self.next_swept.load(Ordering::Acquire);
+        while next < SHARDS && removed < limit {
+            let slice = lock(&self.shards[next]).take_before(cutoff, limit - removed);
+            removed += slice.len();
+            self.vacate(slice.len());
+            if slice.len() < SLICE && removed < limit {
+                next += 1;
+            }
+        }
+        let done = next == SHARDS;
+        let next = if done { 0 } else { next };
+        self.next_swept.store(next, Ordering::Release);
+        Sweep { removed, done }
+    }
+}
+
+/// Some of the records, in the order of their last activity, the oldest in front.
+#[derive(Default)]
+struct Shard(LinkedHashMap<SessionId, Record>);
+
+impl Shard {
+    /// Puts the record in its place in the order: at the back, unless a clock ran backwards.
+    fn file(&mut self, id: &SessionId, record: Record) {
+        let mut cursor = self.0.cursor_back_mut();
+        while let Some((_, later)) = cursor.current()
+            && later.last_activity > record.last_activity
+        {
+            cursor.move_prev();
+        }
+        cursor.insert_after(*id, record);
+    }
+
+    fn create(&mut self, id: &SessionId, record: Record) -> Created {
+        if self.0.contains_key(id) {
+            return Created::Exists;
+        }
+        self.file(id, record);
+        Created::Created
+    }
+
+    fn replace(
+        &mut self,
+        id: &SessionId,
+        expected: &str,
+        payload: &Arc<str>,
+        now: Millis,
+    ) -> Replaced {
+        match self.0.entry(*id) {
+            Entry::Vacant(_) => Replaced::Gone,
+            Entry::Occupied(entry) if *entry.get().payload != *expected => {
+                Replaced::Conflict(Arc::clone(&entry.get().payload))
+            }
+            Entry::Occupied(entry) => {
+                let mut record = entry.remove();
+                record.payload = Arc::clone(payload);
+                record.last_activity = record.last_activity.max(now);
+                self.file(id, record);
+                Replaced::Replaced
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &SessionId, expected: &str) -> Removed {
+        match self.0.entry(*id) {
+            Entry::Vacant(_) => Removed::Gone,
+            Entry::Occupied(entry) if *entry.get().payload != *expected => {
+                Removed::Conflict(Arc::clone(&entry.get().payload))
+            }
+            Entry::Occupied(entry) => {
+                entry.remove();
+                Removed::Removed
+            }
+        }
+    }
+
+    fn touch(&mut self, id: &SessionId, now: Millis) -> Touched {
+        match self.0.remove(id) {
+            None => Touched::Gone,
+            Some(mut record) => {
+                record.last_activity = record.last_activity.max(now);
+                self.file(id, record);
+                Touched::Touched
+            }
+        }
+    }
+
+    /// The last activity of the record that was active the longest ago.
+    fn oldest(&self) -> Option<Millis> {
+        self.0.front().map(|(_, record)| record.last_activity)
+    }
+
+    /// Takes out records last active before `cutoff`: as many as there are, up to `most` and up to a slice.
+    ///
+    /// The caller frees them, after the lock.
+    fn take_before(&mut self, cutoff: Millis, most: usize) -> Vec<Record> {
+        let mut taken = Vec::new();
+        while taken.len() < most.min(SLICE) && self.oldest().is_some_and(|oldest| oldest < cutoff) {
+            taken.extend(self.0.pop_front().map(|(_, record)| record));
+        }
+        taken
+    }
+}
+
+/// Locks a shard for a few lines. A thread that panicked under the lock left the shard whole: every change is one call
+/// into the map.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
