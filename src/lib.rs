@@ -1,9 +1,11 @@
 //! The engine and the storage drivers of node-session.
 
 pub mod clock;
+pub mod config;
 pub mod cookie;
 pub mod driver;
 pub mod error;
+pub mod manager;
 pub mod payload;
 pub mod session;
 pub mod session_id;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::Millis;
 use crate::cookie::CookieOptions;
+use crate::driver::Durability;
 use crate::error::{Error, Result};
 
 pub use proxy::TrustProxy;

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod handler;
 pub mod memory;
 
 use std::fmt;
@@ -14,11 +15,62 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::clock::Millis;
+use crate::config::{Config, TouchDefault};
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
 
 #[cfg(test)]
 pub(crate) use conformance::conformance;
+
+/// A row of the table of drivers.
+#[derive(Clone, Copy)]
+pub struct BuiltIn {
+    /// What option `driver` calls it.
+    pub name: &'static str,
+    /// How often it prefers to record activity.
+    pub touch: TouchDefault,
+    /// Makes one.
+    pub make: fn(&Config, Bounds) -> Result<Box<dyn Driver>>,
+}
+
+/// The drivers there are.
+pub const BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "memory",
+        touch: TouchDefault::EveryRequest,
+        make: |config, bounds| Ok(Box::new(memory::Memory::new(bounds, config.max_sessions))),
+    },
+    BuiltIn {
+        name: "file",
+        touch: TouchDefault::EveryRequest,
+        make: |config, bounds| Ok(Box::new(memory::Memory::new(bounds, config.max_sessions))),
+    },
+];
+
+/// The built-in driver of a name. Its first letter may be upper-case, and `native` is another name of `file`.
+///
+/// # Errors
+///
+/// `ERR_SESSION_CONFIG` for any other name. Compat: `__createDriver` in `lib/SessionManager.js`, word for word.
+pub fn find(name: &str) -> Result<&'static BuiltIn> {
+    let mut known = name.to_owned();
+    if let Some(first) = known.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    let known = if known == "native" { "file" } else { &known };
+    let unknown = || Error::new(Code::Config, format!("Driver {name} not supported."));
+    BUILT_IN.iter().find(|driver| driver.name == known).ok_or_else(unknown)
+}
+
+/// What an acknowledged write survives, for drivers that keep files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, however sudden. A power loss can cost the last writes, never a whole record.
+    #[default]
+    Process,
+    /// A power loss too: a write is acknowledged when the disk has it.
+    Disk,
+}
 
 /// One stored session, as a driver gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
