@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn every_day_follows_the_one_before_it() {
-        let leap = |y: u64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+        let leap =
+            |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
         let mut expected = (1970, 0, 1);
         for days in 0..=3_000_000 {
             assert_eq!(civil(days), expected);

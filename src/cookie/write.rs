@@ -8,9 +8,12 @@ use std::fmt;
 use crate::clock::Millis;
 use crate::cookie::date::http_date;
 use crate::cookie::header::SIGNED;
-use crate::cookie::keyring::Keyring;
+use crate::cookie::keyring::{Keyring, SIGNATURE_CHARS};
 use crate::cookie::{CookieOptions, Priority, SameSite};
-use crate::session_id::SessionId;
+use crate::session_id::{ID_CHARS, SessionId};
+
+/// Most characters of a cookie's value as it travels: each `+` and `/` of a signature takes three.
+pub const MAX_WIRE_CHARS: usize = "s%3A".len() + ID_CHARS + 1 + SIGNATURE_CHARS * 3;
 
 /// The cookie's value for `id`, signed and encoded as it travels.
 ///
