@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::fault::{Fault, Step, Verb};
@@ -109,7 +110,7 @@ impl Pace {
     /// same: then only [`SLOW`] protects the calling thread.
     fn open(&self, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
         if !self.opens_plainly.load(Ordering::Relaxed) {
-            match open_cached(dir, name) {
+            match record::open_quietly(|flags| open_cached(dir, name, flags)) {
                 Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
                     self.opens_plainly.store(true, Ordering::Relaxed);
                 }
@@ -134,30 +135,20 @@ impl Pace {
 }
 
 #[cfg(target_os = "linux")]
-fn open_cached(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+fn open_cached(dir: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     use rustix::fs::{Mode, ResolveFlags};
-    rustix::fs::openat2(
-        dir,
-        name,
-        record::OPENING,
-        Mode::empty(),
-        ResolveFlags::CACHED,
-    )
+    rustix::fs::openat2(dir, name, flags, Mode::empty(), ResolveFlags::CACHED)
 }
 
 #[cfg(target_os = "linux")]
 fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    use rustix::io::ReadWriteFlags;
     let mut buffers = [std::io::IoSliceMut::new(buffer)];
-    rustix::io::preadv2(
-        file,
-        &mut buffers,
-        offset,
-        rustix::io::ReadWriteFlags::NOWAIT,
-    )
+    rustix::io::preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_cached(_: BorrowedFd<'_>, _: &str) -> Result<OwnedFd, Errno> {
+fn open_cached(_: BorrowedFd<'_>, _: &str, _: OFlags) -> Result<OwnedFd, Errno> {
     Err(Errno::AGAIN)
 }
 

@@ -19,10 +19,15 @@ use crate::driver::Record;
 use crate::session_id::SessionId;
 
 /// How a record is opened, whatever is done with it. `NONBLOCK` is for a pipe that somebody put in its place.
-pub(super) const OPENING: OFlags = OFlags::RDONLY
+const OPENING: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
+
+#[cfg(target_os = "linux")]
+const NO_TIME: OFlags = OFlags::NOATIME;
+#[cfg(not(target_os = "linux"))]
+const NO_TIME: OFlags = OFlags::empty();
 
 /// The pauses between the tries to lock a record: six milliseconds at most, then the thread is somebody else's.
 const LOCK_PAUSES: [Duration; 7] = [
@@ -53,9 +58,21 @@ pub(super) struct Found {
     stat: Stat,
 }
 
-/// Opens what has this name.
+/// Opens what has this name; may wait for the disk.
 pub(super) fn open(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
-    rustix::io::retry_on_intr(|| rustix::fs::openat(dir, name, OPENING, Mode::empty()))
+    open_quietly(|flags| {
+        rustix::io::retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::empty()))
+    })
+}
+
+/// Opens with `NOATIME` if the file's owner lets us: a read then writes no time, which would be a write to the journal.
+pub(super) fn open_quietly(
+    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    match open(OPENING.union(NO_TIME)) {
+        Err(Errno::PERM) => open(OPENING),
+        other => other,
+    }
 }
 
 /// Judges what was opened; `None` when there was nothing.

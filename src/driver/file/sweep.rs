@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, FileType};
 
 use super::Disk;
 use super::draft::is_draft;
@@ -30,24 +30,24 @@ pub(super) struct Cursor {
 /// One step of a pass: removes at most `limit` records.
 pub(super) fn step(disk: &Disk, cutoff: Millis, limit: usize) -> Step<Sweep> {
     let mut removed = 0;
-    let Some(mut cursor) = resume(disk)? else {
-        return Ok(Sweep {
+    let ended = |removed| {
+        Ok(Sweep {
             removed,
             done: true,
-        });
+        })
+    };
+    let Some(mut cursor) = resume(disk)? else {
+        return ended(removed);
     };
     for _ in 0..NAMES_PER_STEP {
         if removed >= limit {
             break;
         }
         let Some(entry) = cursor.names.read() else {
-            return Ok(Sweep {
-                removed,
-                done: true,
-            });
+            return ended(removed);
         };
         if let Ok(name) = entry?.file_name().to_str()
-            && let Some(true) = visit(cursor.folder.as_fd(), name, cutoff)
+            && visit(cursor.folder.as_fd(), name, cutoff) == Some(true)
         {
             removed += 1;
         }
@@ -79,25 +79,24 @@ fn progress(disk: &Disk) -> MutexGuard<'_, Option<Cursor>> {
     disk.cursor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a record was removed; `None` when the name is not ours, or its file cannot be judged now.
+/// Removes what has this name, if it is an idle record or a dead draft. Gives whether a record went, `None` when the
+/// name is not ours or its file cannot be judged now.
 fn visit(dir: BorrowedFd<'_>, name: &str, cutoff: Millis) -> Option<bool> {
     let is_record = SessionId::parse(name).is_some();
     if !is_record && !is_draft(name) {
         return None;
     }
+    let is_due = |last_activity: Millis| !is_record || last_activity < cutoff;
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    let idle = |stat: &Stat| last_activity(stat) < cutoff;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() || !is_trusted(&stat) {
+    let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+    if !is_file || !is_trusted(&stat) || !is_due(last_activity(&stat)) {
         return None;
     }
-    if is_record && !idle(&stat) {
-        return Some(false);
-    }
-    // A draft whose lock is free belongs to no one who is alive.
+    // A draft whose lock is free belongs to nobody alive; a record may have been touched a moment ago.
     let found = record::locked(record::open(dir, name), dir, name, record::lock_now);
     let found = found.ok()??;
-    if is_record && found.last_activity() >= cutoff {
-        return Some(false);
+    if !is_due(found.last_activity()) {
+        return None;
     }
     rustix::fs::unlinkat(dir, name, AtFlags::empty()).ok()?;
     Some(is_record)

@@ -171,6 +171,7 @@ fn both_times_of_a_file_are_the_last_activity_to_the_millisecond() {
             wait(it.driver.touch(&id('a'), now)).unwrap(),
             Touched::Touched
         );
+        it.load('a').unwrap();
         let stat = fs::metadata(it.path('a')).unwrap();
         for (seconds, nanoseconds) in [
             (stat.mtime(), stat.mtime_nsec()),
