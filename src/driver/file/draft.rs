@@ -1,0 +1,135 @@
+//! A payload on its way to disk: written under a name of its own, then given a session's name in one step.
+//!
+//! Knows nothing of what is stored under that name, nor of who may change it.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::Durability;
+use super::fault::Step;
+use super::record;
+use crate::clock::Millis;
+
+/// A session file's mode: its owner's alone.
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// How a draft's name begins; the original's gc spares names with a dot.
+const PREFIX: &str = ".node-session-";
+/// Random bytes in a draft's name, as two hexadecimal digits each: nobody can be there first.
+const RANDOM_BYTES: usize = 16;
+
+/// A written payload under its own name. Dropped before it has a session's, it is removed.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    dir: BorrowedFd<'a>,
+    name: String,
+    /// Locked until the draft is dropped, so that a sweep can tell it from one that a dead process left behind.
+    file: File,
+    arrived: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Writes the whole payload, its times and its mode; with [`Durability::Disk`] down to the disk.
+    pub(super) fn write(
+        dir: BorrowedFd<'a>,
+        payload: &str,
+        now: Millis,
+        durability: Durability,
+    ) -> Step<Draft<'a>> {
+        let mut draft = Draft::open(dir)?;
+        record::lock_now(draft.file.as_fd())?;
+        // Whatever the umask took away.
+        rustix::fs::fchmod(&draft.file, FILE_MODE)?;
+        draft.file.write_all(payload.as_bytes())?;
+        rustix::fs::futimens(&draft.file, &times(now))?;
+        if durability == Durability::Disk {
+            draft.file.sync_all()?;
+        }
+        Ok(draft)
+    }
+
+    fn open(dir: BorrowedFd<'a>) -> Step<Draft<'a>> {
+        let name = random_name()?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || rustix::fs::openat(dir, name.as_str(), flags, FILE_MODE);
+        let file = File::from(rustix::io::retry_on_intr(open)?);
+        Ok(Draft {
+            dir,
+            name,
+            file,
+            arrived: false,
+        })
+    }
+
+    /// Takes the place of what has `name`.
+    pub(super) fn take_name(mut self, name: &str) -> Result<(), Errno> {
+        rustix::fs::renameat(self.dir, &*self.name, self.dir, name)?;
+        self.arrived = true;
+        Ok(())
+    }
+
+    /// Takes `name` if nothing has it, else fails with `EXIST`.
+    pub(super) fn take_free_name(mut self, name: &str) -> Result<(), Errno> {
+        match rename_to_free_name(self.dir, &self.name, name) {
+            Ok(()) => {
+                self.arrived = true;
+                Ok(())
+            }
+            // The file system cannot; a second name for the file does the same, and the drop removes the first.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                rustix::fs::linkat(self.dir, &*self.name, self.dir, name, AtFlags::empty())
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.arrived {
+            // What cannot be removed now is left to a sweep.
+            let _ = rustix::fs::unlinkat(self.dir, &*self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// Whether `name` is one that a draft could have.
+pub(super) fn is_draft(name: &str) -> bool {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    name.strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.len() == 2 * RANDOM_BYTES && rest.bytes().all(digit))
+}
+
+/// The two times of a file that stand for `now`.
+///
+/// Compat: the original's gc judges by the time of last access, so that one is set too.
+pub(super) fn times(now: Millis) -> Timestamps {
+    let time = Timespec {
+        tv_sec: now.0.div_euclid(1000),
+        tv_nsec: now.0.rem_euclid(1000) * 1_000_000,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
+fn random_name() -> Step<String> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|_| Errno::IO)?;
+    Ok(format!("{PREFIX}{:032x}", u128::from_ne_bytes(random)))
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn rename_to_free_name(dir: BorrowedFd<'_>, from: &str, to: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn rename_to_free_name(_: BorrowedFd<'_>, _: &str, _: &str) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
+}

@@ -1,0 +1,201 @@
+//! The file driver: one file per session, named by the id, in one folder.
+//!
+//! ```text
+//! sessions/                                  0700
+//!   6nZA4-UavYvomaz5oBUyBpQ9d2KynAqb4FUKdkRx   0600   the payload, UTF-8, nothing else; mtime = atime = last activity
+//!   .node-session-0f3a…                        0600   a payload on its way to its name
+//! ```
+//!
+//! Knows nothing of what a payload means. Its promises hold between the processes of one host, on a local file system.
+//!
+//! - A payload reaches its name by a rename, so whoever opens a record reads the whole of one payload, without a lock.
+//! - Whoever changes or removes a record first locks its file (`flock`), then makes sure that the name still means that
+//!   file. Two sessions never share a lock, no lock file is ever left over, and a dead process holds nothing.
+//!
+//! Compat: `lib/handler/FileSessionHandler.js`. Its files are read as they are; its gc judges by atime and spares names
+//! that begin with a dot, hence the two times and the dot.
+
+mod draft;
+mod fault;
+mod folder;
+mod in_place;
+mod record;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use crate::clock::Millis;
+use crate::driver::{Answer, Bounds, Created, Driver, Record, Removed, Replaced, Sweep, Touched};
+use crate::error::{Code, Error, Result};
+use crate::session_id::SessionId;
+use crate::worker::blocking;
+use fault::{Fault, Step, Verb};
+use folder::Folder;
+use in_place::Pace;
+
+/// How long a change waits for the lock of a record before it gives up.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// How often, and how far apart, an operation is tried again while the process or the system is out of descriptors.
+const STARVED_TRIES: u32 = 10;
+const STARVED_PAUSE: Duration = Duration::from_millis(20);
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, by whatever means. A power loss can cost the last writes, never tear one.
+    Process,
+    /// A power loss too: file and folder are synced before the write is acknowledged.
+    Disk,
+}
+
+/// Sessions as files in one folder.
+#[derive(Debug)]
+pub struct FileDriver {
+    disk: Arc<Disk>,
+}
+
+/// What the driver shares with the worker threads.
+#[derive(Debug)]
+struct Disk {
+    folder: Folder,
+    bounds: Bounds,
+    durability: Durability,
+    pace: Pace,
+    /// [`LOCK_WAIT`], except in a test that has no time.
+    lock_wait: Duration,
+    /// Where the sweep under way has got to.
+    cursor: Mutex<Option<sweep::Cursor>>,
+}
+
+impl FileDriver {
+    /// A driver that keeps its records in `directory`.
+    ///
+    /// Touches nothing on disk: the folder is made, with its parents, when something is first stored in it, and again
+    /// when it has been removed.
+    pub fn new(directory: &Path, bounds: Bounds, durability: Durability) -> Self {
+        let disk = Disk {
+            folder: Folder::new(directory),
+            bounds,
+            durability,
+            pace: Pace::default(),
+            lock_wait: LOCK_WAIT,
+            cursor: Mutex::new(None),
+        };
+        Self {
+            disk: Arc::new(disk),
+        }
+    }
+
+    /// The error for a payload that is too large to be stored, if it is.
+    fn oversize(&self, payload: &str) -> Option<Error> {
+        let most = self.disk.bounds.max_payload;
+        let message = || format!("cannot write a session of more than {most} bytes");
+        (payload.len() > most).then(|| Error::new(Code::TooLarge, message()))
+    }
+
+    /// Does `work` on a worker thread.
+    fn elsewhere<T: Send + 'static>(
+        &self,
+        verb: Verb,
+        work: impl Fn(&Disk) -> Step<T> + Clone + Send + 'static,
+    ) -> Answer<T> {
+        Answer::later(patiently(Arc::clone(&self.disk), verb, work))
+    }
+}
+
+impl Driver for FileDriver {
+    fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
+        let id = *id;
+        match in_place::load(&self.disk, &id, now) {
+            Some(result) => Answer::now(result),
+            None => self.elsewhere(Verb::Read, move |disk| record::load(disk, &id, now)),
+        }
+    }
+
+    fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created> {
+        if let Some(error) = self.oversize(payload) {
+            return Answer::now(Err(error));
+        }
+        let (id, payload) = (*id, Arc::clone(payload));
+        self.elsewhere(Verb::Write, move |disk| {
+            write::create(disk, &id, &payload, now)
+        })
+    }
+
+    fn replace(
+        &self,
+        id: &SessionId,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
+        now: Millis,
+    ) -> Answer<Replaced> {
+        if let Some(error) = self.oversize(payload) {
+            return Answer::now(Err(error));
+        }
+        let (id, expected, payload) = (*id, Arc::clone(expected), Arc::clone(payload));
+        self.elsewhere(Verb::Write, move |disk| {
+            write::replace(disk, &id, &expected, &payload, now)
+        })
+    }
+
+    fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed> {
+        let (id, expected) = (*id, Arc::clone(expected));
+        self.elsewhere(Verb::Remove, move |disk| {
+            write::remove(disk, &id, &expected)
+        })
+    }
+
+    fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
+        let id = *id;
+        match in_place::touch(&self.disk, &id, now) {
+            Some(result) => Answer::now(result),
+            None => self.elsewhere(Verb::Write, move |disk| write::touch(disk, &id, now)),
+        }
+    }
+
+    fn destroy(&self, id: &SessionId) -> Answer<()> {
+        let id = *id;
+        self.elsewhere(Verb::Remove, move |disk| write::destroy(disk, &id))
+    }
+
+    fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep> {
+        self.elsewhere(Verb::Sweep, move |disk| sweep::step(disk, cutoff, limit))
+    }
+}
+
+/// Does `work` on a worker thread, again and again while what stops it may pass.
+///
+/// Between two tries the thread is free for others: a record locked by a stalled process holds up nobody else.
+async fn patiently<T: Send + 'static>(
+    disk: Arc<Disk>,
+    verb: Verb,
+    work: impl Fn(&Disk) -> Step<T> + Clone + Send + 'static,
+) -> Result<T> {
+    let deadline = Instant::now() + disk.lock_wait;
+    let (mut starved, mut vanished) = (0, false);
+    loop {
+        let (there, work) = (Arc::clone(&disk), work.clone());
+        match blocking(move || Ok(work(&there))).await? {
+            Ok(value) => return Ok(value),
+            Err(Fault::Busy) if Instant::now() < deadline => {}
+            // The folder, or a payload on its way, was removed under our hands.
+            Err(Fault::System(Errno::NOENT)) if !vanished => vanished = true,
+            Err(Fault::System(Errno::MFILE | Errno::NFILE)) if starved < STARVED_TRIES => {
+                starved += 1;
+                blocking(|| {
+                    std::thread::sleep(STARVED_PAUSE);
+                    Ok(())
+                })
+                .await?;
+            }
+            Err(fault) => return Err(fault.explain(verb, disk.folder.path())),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Every change to a session file: whole or not at all, and only while its lock is held.
+//!
+//! Runs on a worker thread; `touch_found` alone also runs in place.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::draft::{Draft, times};
+use super::fault::{Fault, Step};
+use super::record::{self, Found};
+use super::{Disk, Durability};
+use crate::clock::Millis;
+use crate::driver::{Created, Removed, Replaced, Touched};
+use crate::session_id::SessionId;
+
+pub(super) fn create(disk: &Disk, id: &SessionId, payload: &str, now: Millis) -> Step<Created> {
+    let dir = disk.folder.ready()?;
+    let draft = Draft::write(dir.as_fd(), payload, now, disk.durability)?;
+    match draft.take_free_name(id.as_str()) {
+        Ok(()) => settle(disk, dir.as_fd(), Created::Created),
+        Err(Errno::EXIST) => Ok(Created::Exists),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+pub(super) fn replace(
+    disk: &Disk,
+    id: &SessionId,
+    expected: &str,
+    payload: &str,
+    now: Millis,
+) -> Step<Replaced> {
+    let Some(dir) = disk.folder.existing()? else {
+        return Ok(Replaced::Gone);
+    };
+    let Some(found) = lock(dir.as_fd(), id)? else {
+        return Ok(Replaced::Gone);
+    };
+    let current = found.payload(disk.bounds.max_payload, record::read_at)?;
+    if *current != *expected {
+        return Ok(Replaced::Conflict(current));
+    }
+    let now = now.max(found.last_activity());
+    let draft = Draft::write(dir.as_fd(), payload, now, disk.durability)?;
+    draft.take_name(id.as_str())?;
+    settle(disk, dir.as_fd(), Replaced::Replaced)
+}
+
+pub(super) fn remove(disk: &Disk, id: &SessionId, expected: &str) -> Step<Removed> {
+    let Some(dir) = disk.folder.existing()? else {
+        return Ok(Removed::Gone);
+    };
+    let Some(found) = lock(dir.as_fd(), id)? else {
+        return Ok(Removed::Gone);
+    };
+    let current = found.payload(disk.bounds.max_payload, record::read_at)?;
+    if *current != *expected {
+        return Ok(Removed::Conflict(current));
+    }
+    rustix::fs::unlinkat(&dir, id.as_str(), AtFlags::empty())?;
+    settle(disk, dir.as_fd(), Removed::Removed)
+}
+
+pub(super) fn destroy(disk: &Disk, id: &SessionId) -> Step<()> {
+    let Some(dir) = disk.folder.existing()? else {
+        return Ok(());
+    };
+    let _held = match lock(dir.as_fd(), id) {
+        Ok(None) => return Ok(()),
+        Ok(found) => found,
+        // Nobody writes what cannot be read, so it can go without a lock. A link goes, never what it leads to.
+        Err(Fault::NotAFile | Fault::Foreign | Fault::System(Errno::ACCESS)) => None,
+        Err(fault) => return Err(fault),
+    };
+    match rustix::fs::unlinkat(&dir, id.as_str(), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => settle(disk, dir.as_fd(), ()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+pub(super) fn touch(disk: &Disk, id: &SessionId, now: Millis) -> Step<Touched> {
+    match disk.folder.existing()? {
+        Some(dir) => touch_found(lock(dir.as_fd(), id)?, now),
+        None => Ok(Touched::Gone),
+    }
+}
+
+/// Records activity on a locked record, unless a later one is recorded already.
+pub(super) fn touch_found(found: Option<Found>, now: Millis) -> Step<Touched> {
+    let Some(found) = found else {
+        return Ok(Touched::Gone);
+    };
+    if found.last_activity() < now {
+        rustix::fs::futimens(found.file(), &times(now))?;
+    }
+    Ok(Touched::Touched)
+}
+
+fn lock(dir: BorrowedFd<'_>, id: &SessionId) -> Step<Option<Found>> {
+    let opened = record::open(dir, id.as_str());
+    record::locked(opened, dir, id.as_str(), record::lock_soon)
+}
+
+/// Makes a change of names outlast a power loss, where that is wanted.
+fn settle<T>(disk: &Disk, dir: BorrowedFd<'_>, outcome: T) -> Step<T> {
+    if disk.durability == Durability::Disk {
+        rustix::fs::fsync(dir)?;
+    }
+    Ok(outcome)
+}
