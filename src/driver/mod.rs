@@ -23,7 +23,7 @@ use crate::session_id::SessionId;
 pub(crate) use conformance::conformance;
 
 /// A row of the table of drivers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct BuiltIn {
     /// What option `driver` calls it.
     pub name: &'static str,
@@ -43,7 +43,7 @@ pub const BUILT_IN: [BuiltIn; 2] = [
     BuiltIn {
         name: "file",
         touch: TouchDefault::EveryRequest,
-        make: |config, bounds| Ok(Box::new(memory::Memory::new(bounds, config.max_sessions))),
+        make: |config, bounds| Ok(Box::new(file::FileDriver::new(&config.files, bounds, config.durability))),
     },
 ];
 

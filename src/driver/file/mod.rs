@@ -46,15 +46,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 const STARVED_TRIES: u32 = 10;
 const STARVED_PAUSE: Duration = Duration::from_millis(20);
 
-/// What an acknowledged write survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The end of the process, by whatever means. A power loss can cost the last writes, never tear one.
-    Process,
-    /// A power loss too: file and folder are synced before the write is acknowledged.
-    Disk,
-}
-
 /// Sessions as files in one folder.
 #[derive(Debug)]
 pub struct FileDriver {

@@ -1,0 +1,199 @@
+//! One NodeSession's manager, and the operations of it that are under way.
+//!
+//! Every operation is polled on the JavaScript thread, at once when it is begun. What cannot be answered on the spot is
+//! polled again when a driver's thread wakes it; one wake-up of JavaScript serves all operations that are ready.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use napi::Status;
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+
+use super::js::{Kept, Scope};
+use super::registry::Realm;
+use crate::error::{Code, Error};
+use crate::manager::Manager;
+
+/// The JavaScript function that is called when operations are ready to go on.
+pub type WakeUp = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// What an operation tells JavaScript.
+#[derive(Debug)]
+pub enum Reply {
+    /// It goes on; this number will name it.
+    Later(u32),
+    /// Done, with nothing to report.
+    Done,
+    /// A text was read.
+    Text(Arc<str>),
+    /// The record cannot be used.
+    Corrupt(Error),
+    /// The record went while the request ran.
+    Gone(Error),
+    /// It failed.
+    Failed(Error),
+}
+
+type Operation = Pin<Box<dyn Future<Output = Reply>>>;
+
+/// Which operations are ready to go on; shared with the threads that wake them.
+struct Ready {
+    numbers: Mutex<Vec<u32>>,
+    is_signalled: AtomicBool,
+    wake_up: OnceLock<WakeUp>,
+}
+
+impl Ready {
+    fn push(&self, number: u32) {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        if !self.is_signalled.swap(true, Ordering::AcqRel)
+            && let Some(wake_up) = self.wake_up.get()
+        {
+            wake_up.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    fn take(&self) -> Vec<u32> {
+        self.is_signalled.store(false, Ordering::Release);
+        std::mem::take(&mut *self.numbers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Wakes one operation.
+struct OperationWaker {
+    number: u32,
+    ready: Arc<Ready>,
+}
+
+impl Wake for OperationWaker {
+    fn wake(self: Arc<Self>) {
+        self.ready.push(self.number);
+    }
+}
+
+/// One NodeSession's engine.
+pub struct Engine {
+    /// The rules.
+    pub manager: Manager,
+    /// The environment it lives in.
+    pub scope: Scope,
+    /// `JSON` of the application's realm.
+    pub realm: Realm,
+    /// Calls a handler: `(engine, step, handler, method, id, data, exists)`.
+    pub call_handler: Kept,
+    /// Calls an encrypter: `(store, method, text)`.
+    pub call_codec: Kept,
+    operations: RefCell<HashMap<u32, Operation>>,
+    next_number: Cell<u32>,
+    ready: Arc<Ready>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Engine({} operations)", self.operations.borrow().len())
+    }
+}
+
+impl Engine {
+    /// An engine without operations.
+    pub fn new(manager: Manager, scope: Scope, realm: Realm, call_handler: Kept, call_codec: Kept) -> Self {
+        let ready = Ready {
+            numbers: Mutex::default(),
+            is_signalled: AtomicBool::new(false),
+            wake_up: OnceLock::new(),
+        };
+        Engine {
+            manager,
+            scope,
+            realm,
+            call_handler,
+            call_codec,
+            operations: RefCell::default(),
+            next_number: Cell::new(1),
+            ready: Arc::new(ready),
+        }
+    }
+
+    /// Sets the function through which driver threads wake JavaScript.
+    pub fn set_wake_up(&self, function: Function<(), ()>) -> napi::Result<()> {
+        let wake_up = function.build_threadsafe_function::<()>().weak::<true>().build_callback(|_| Ok(()))?;
+        if self.ready.wake_up.set(wake_up).is_err() {
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Begins an operation: its reply if it is at hand, or the number under which it goes on.
+    pub fn begin(&self, operation: impl Future<Output = Reply> + 'static) -> Reply {
+        let mut operation: Operation = Box::pin(operation);
+        if let Poll::Ready(reply) = poll(&mut operation, Waker::noop()) {
+            return reply;
+        }
+        let number = self.next_number.replace(self.next_number.get().wrapping_add(1).max(1));
+        match self.advance(number, operation) {
+            Some(reply) => reply,
+            None => Reply::Later(number),
+        }
+    }
+
+    /// Begins an operation whose reply nobody waits for.
+    pub fn begin_unheard(&self, operation: impl Future<Output = ()> + 'static) {
+        let unheard = async move {
+            operation.await;
+            Reply::Done
+        };
+        self.begin(unheard);
+    }
+
+    /// Polls an operation with a waker of its own; keeps it when it is not ready.
+    fn advance(&self, number: u32, mut operation: Operation) -> Option<Reply> {
+        let waker = Waker::from(Arc::new(OperationWaker { number, ready: self.ready.clone() }));
+        match poll(&mut operation, &waker) {
+            Poll::Ready(reply) => Some(reply),
+            Poll::Pending => {
+                self.operations.borrow_mut().insert(number, operation);
+                None
+            }
+        }
+    }
+
+    /// Goes on with the operations that are ready; gives those that ended, by their numbers.
+    pub fn run(&self) -> Vec<(u32, Reply)> {
+        let mut ended = Vec::new();
+        for number in self.ready.take() {
+            let operation = self.operations.borrow_mut().remove(&number);
+            if let Some(reply) = operation.and_then(|operation| self.advance(number, operation)) {
+                ended.push((number, reply));
+            }
+        }
+        ended
+    }
+
+    /// How many operations are under way.
+    pub fn pending(&self) -> usize {
+        self.operations.borrow().len()
+    }
+
+    /// Drops all operations, because the environment ends.
+    pub fn abandon(&self) {
+        let operations = std::mem::take(&mut *self.operations.borrow_mut());
+        drop(operations);
+    }
+}
+
+/// Polls an operation; a panic inside it ends it with an error.
+fn poll(operation: &mut Operation, waker: &Waker) -> Poll<Reply> {
+    let polled = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut Context::from_waker(waker))));
+    polled.unwrap_or_else(|_| {
+        let panicked = Error::new(Code::Internal, "an operation of the session engine panicked");
+        Poll::Ready(Reply::Failed(panicked))
+    })
+}
