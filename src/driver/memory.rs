@@ -16,13 +16,19 @@ use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
 use crate::worker;
 
-/// Parts that the records are spread over. A part's table doubles under its lock as it fills, so many small ones keep
-/// that short; making room looks at every part, so that there are not too many either.
-const SHARDS: usize = 64;
-const _: () = assert!(SHARDS.is_power_of_two());
+/// Records that a shard is meant for. Its table grows under its lock, and a request would feel that of a larger one.
+const SHARD_RECORDS: usize = 4_096;
 
-/// Most records that a sweep takes out of a shard while it holds the shard's lock: some ten microseconds' worth.
-const SLICE: usize = 256;
+/// Most shards: as many as a million records ask for.
+const MOST_SHARDS: usize = 256;
+
+/// Shards that are looked at for a record to evict. Ids are random, so the oldest of eight shards is among the oldest
+/// of all; and a small storage has no more than eight.
+const EVICTION_SAMPLE: usize = 8;
+
+/// Most records that a sweep takes out of a shard while it holds the shard's lock: some tens of microseconds' worth
+/// when none of them is in the processor's cache.
+const SLICE: usize = 64;
 
 /// What a record takes beside its payload, before the map's two links and its table: 1 000 000 sessions of 300 bytes
 /// shall fit into 460 MB.
@@ -123,7 +129,7 @@ impl fmt::Debug for Memory {
 ///
 /// No more than one shard is ever locked by one thread, and none while a payload is freed by a sweep.
 struct Store {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Box<[Mutex<Shard>]>,
     /// Chooses the shard of an id. Seeded apart from the shards' own tables, so that these are evenly filled.
     chooser: DefaultHashBuilder,
     /// Records that may still be added. A place is taken before its record is stored and given back after the record
@@ -135,8 +141,9 @@ struct Store {
 
 impl Store {
     fn new(max_sessions: usize) -> Self {
+        let shards = max_sessions.div_ceil(SHARD_RECORDS).clamp(1, MOST_SHARDS);
         Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
             chooser: DefaultHashBuilder::default(),
             places: AtomicUsize::new(max_sessions.max(1)),
             next_swept: AtomicUsize::new(0),
@@ -144,28 +151,34 @@ impl Store {
     }
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.shard_index(id)])
+    }
+
+    fn shard_index(&self, id: &SessionId) -> usize {
         let hash = self.chooser.hash_one(id);
-        lock(&self.shards[hash as usize % SHARDS])
+        hash as usize % self.shards.len()
     }
 
     fn create(&self, id: &SessionId, record: Record) -> Created {
-        if self.shard(id).0.contains_key(id) {
+        let index = self.shard_index(id);
+        let shard = &self.shards[index];
+        if lock(shard).0.contains_key(id) {
             return Created::Exists;
         }
-        self.take_place();
-        let created = self.shard(id).create(id, record);
+        self.take_place(index);
+        let created = lock(shard).create(id, record);
         if created == Created::Exists {
             self.vacate(1);
         }
         created
     }
 
-    /// Takes a place for one more record, from the least recently active one if there is no other.
-    fn take_place(&self) {
+    /// Takes a place for one more record, from one of the least recently active if there is no other.
+    fn take_place(&self, near: usize) {
         let one_less = |places: usize| places.checked_sub(1);
         let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
         while self.places.fetch_update(set, fetch, one_less).is_err() {
-            self.evict();
+            self.evict(near);
         }
     }
 
@@ -173,11 +186,13 @@ impl Store {
         self.places.fetch_add(places, Ordering::AcqRel);
     }
 
-    /// Removes the record that was active the longest ago.
-    fn evict(&self) {
-        let fronts = self.shards.iter();
-        let fronts = fronts.filter_map(|shard| Some((lock(shard).oldest()?, shard)));
-        let oldest = fronts.min_by_key(|(last_activity, _)| *last_activity);
+    /// Removes the record that was active the longest ago, in the first shards from `near` on that hold any.
+    fn evict(&self, near: usize) {
+        let (before, after) = self.shards.split_at(near);
+        let shards = after.iter().chain(before);
+        let fronts = shards.filter_map(|shard| Some((lock(shard).oldest()?, shard)));
+        let sample = fronts.take(EVICTION_SAMPLE);
+        let oldest = sample.min_by_key(|(last_activity, _)| *last_activity);
         let evicted = oldest.and_then(|(_, shard)| lock(shard).0.pop_front());
         self.vacate(evicted.iter().count());
     }
@@ -186,7 +201,7 @@ impl Store {
     fn sweep(&self, cutoff: Millis, limit: usize) -> Sweep {
         let mut removed = 0;
         let mut next = self.next_swept.load(Ordering::Acquire);
-        while next < SHARDS && removed < limit {
+        while next < self.shards.len() && removed < limit {
             let slice = lock(&self.shards[next]).take_before(cutoff, limit - removed);
             removed += slice.len();
             self.vacate(slice.len());
@@ -194,7 +209,7 @@ impl Store {
                 next += 1;
             }
         }
-        let done = next == SHARDS;
+        let done = next == self.shards.len();
         let next = if done { 0 } else { next };
         self.next_swept.store(next, Ordering::Release);
         Sweep { removed, done }
@@ -288,8 +303,7 @@ impl Shard {
     }
 }
 
-/// Locks a shard for a few lines. A thread that panicked under the lock left the shard whole: every change is one call
-/// into the map.
+/// Locks a shard for a few lines. One that is poisoned is whole all the same: nothing panics halfway through a change.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

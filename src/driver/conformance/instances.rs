@@ -3,6 +3,7 @@
 //! A driver whose storage is its own passes them without a check: its fixture gives no second instance.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::driver::{Created, Removed, Replaced, Touched};
@@ -206,8 +207,11 @@ fn race<T: Send>(
     fixture: &dyn Fixture,
     course: impl Fn(&Subject, &str) -> Vec<T> + Sync,
 ) -> Vec<[T; 2]> {
+    let ready = AtomicUsize::new(0);
     let run = |name| {
         let racer = Subject::another(fixture).expect("the storage is shared");
+        ready.fetch_add(1, Ordering::SeqCst);
+        await_both(&ready);
         course(&racer, name)
     };
     let (one, other) = thread::scope(|scope| {
@@ -217,4 +221,14 @@ fn race<T: Send>(
     });
     let (one, other) = (one.expect("one runs"), other.expect("other runs"));
     one.into_iter().zip(other).map(|(a, b)| [a, b]).collect()
+}
+
+/// Lets both begin together; gives up on a thread that could not open its instance, so that its panic is seen.
+fn await_both(ready: &AtomicUsize) {
+    for _ in 0..1_000_000 {
+        if ready.load(Ordering::SeqCst) == 2 {
+            return;
+        }
+        thread::yield_now();
+    }
 }

@@ -48,6 +48,16 @@ fn one_record_too_many_takes_the_place_of_the_least_recently_active() {
 }
 
 #[test]
+fn a_large_storage_evicts_one_of_the_least_recently_active() {
+    let (most, more) = (10 * SHARD_RECORDS, 1_000);
+    let store = filled(most, most + more);
+    assert!(store.shards.len() > EVICTION_SAMPLE);
+    assert_eq!(stored(&store), most);
+    let kept = (2 * more..most + more).filter(|n| has(&store, *n));
+    assert_eq!(kept.count(), most - more, "one of the younger was evicted");
+}
+
+#[test]
 fn a_touched_or_replaced_record_outlasts_an_idle_one() {
     let store = filled(10, 10);
     store.shard(&id(0)).touch(&id(0), Millis(50));
