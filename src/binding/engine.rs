@@ -124,10 +124,8 @@ impl Engine {
 
     /// Sets the function through which driver threads wake JavaScript.
     pub fn set_wake_up(&self, function: Function<(), ()>) -> napi::Result<()> {
-        let wake_up = function.build_threadsafe_function::<()>().weak::<true>().build_callback(|_| Ok(()))?;
-        if self.ready.wake_up.set(wake_up).is_err() {
-            return Ok(());
-        }
+        let wake_up = function.build_threadsafe_function::<()>().weak::<true>().build()?;
+        let _ = self.ready.wake_up.set(wake_up);
         Ok(())
     }
 

@@ -134,12 +134,7 @@ impl Config {
             lifetime,
             touch_interval: touch_interval(&options)?,
         };
-        if config.cookie.max_age > Some(LONGEST_COOKIE) {
-            warnings.push(
-                "option `lifetime` is longer than the 400 days that browsers keep a cookie"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(age_warning(&config.cookie));
         Ok((config, warnings))
     }
 
@@ -179,6 +174,11 @@ fn lifetime(options: &Options) -> Result<Millis> {
         Setting::Undefined => Ok(Millis(300_000)),
         given => duration(given).ok_or_else(|| Error::config("lifetime", allowed)),
     }
+}
+
+fn age_warning(cookie: &CookieOptions) -> Option<String> {
+    let sentence = "option `lifetime` is longer than the 400 days that browsers keep a cookie";
+    (cookie.max_age > Some(LONGEST_COOKIE)).then(|| sentence.to_owned())
 }
 
 fn touch_interval(options: &Options) -> Result<Option<Millis>> {

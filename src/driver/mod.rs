@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(unix)]
+pub mod file;
 pub mod handler;
 pub mod memory;
 

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::Durability;
+use crate::driver::Durability;
 use super::fault::Step;
 use super::record;
 use crate::clock::Millis;
