@@ -1,5 +1,7 @@
 //! The engine and the storage drivers of node-session.
 
+#[cfg(feature = "binding")]
+mod binding;
 pub mod clock;
 pub mod config;
 pub mod cookie;

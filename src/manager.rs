@@ -117,7 +117,11 @@ impl Manager {
     pub fn new(config: Config, clock: Clock) -> Result<Self> {
         let secrets = config.secrets.all();
         let form = match config.encrypt {
-            true => Form::Sealed(Sealer::new(secrets, &config.cookie.name, config.legacy_payloads)),
+            true => Form::Sealed(Sealer::new(
+                secrets,
+                &config.cookie.name,
+                config.legacy_payloads,
+            )),
             false => Form::Plain,
         };
         Ok(Manager {
@@ -143,7 +147,11 @@ impl Manager {
         let touch_interval = self.config.touch_interval(built_in.touch);
         let make = || (built_in.make)(&self.config, bounds(&self.config, touch_interval));
         let driver = self.built_in.get_or_init(|| make().map(Rc::from));
-        Ok(Backing { driver: driver.clone()?, codec: self.form.clone(), touch_interval })
+        Ok(Backing {
+            driver: driver.clone()?,
+            codec: self.form.clone(),
+            touch_interval,
+        })
     }
 
     /// A handler written in JavaScript as storage; `codec` is `None` for the configured form.
@@ -175,7 +183,11 @@ impl Manager {
 
     /// The session of an id that a cookie parser has verified already.
     pub fn visit_verified(&self, id: SessionId) -> Visit {
-        Visit { session: Session::new(id, true), wire: None, may_exist: true }
+        Visit {
+            session: Session::new(id, true),
+            wire: None,
+            may_exist: true,
+        }
     }
 
     /// The `Set-Cookie` text for a session of this id. `wire` is the request's own cookie, to be sent back as it came.
@@ -188,7 +200,12 @@ impl Manager {
     }
 
     /// Whether a request came over https; see [`transport::is_secure`].
-    pub fn is_secure(&self, encrypted: bool, peer_trusted: bool, forwarded_proto: Option<&str>) -> bool {
+    pub fn is_secure(
+        &self,
+        encrypted: bool,
+        peer_trusted: bool,
+        forwarded_proto: Option<&str>,
+    ) -> bool {
         transport::is_secure(encrypted, peer_trusted, forwarded_proto)
     }
 
@@ -198,7 +215,13 @@ impl Manager {
         let id = session.id();
         let record = match backing.driver.load(&id, self.clock.now()).await {
             Ok(Some(record)) => record,
-            Ok(None) => return self.start_fresh(session, session.identity.borrow().from_visitor, Opened::Fresh),
+            Ok(None) => {
+                return self.start_fresh(
+                    session,
+                    session.identity.borrow().from_visitor,
+                    Opened::Fresh,
+                );
+            }
             Err(error) if is_about_record(&error) => {
                 return self.start_fresh(session, true, Opened::Corrupt(error));
             }
@@ -233,7 +256,12 @@ impl Manager {
         opened
     }
 
-    fn read_payload(&self, backing: &Backing, id: &SessionId, payload: &Arc<str>) -> Result<(Base, bool)> {
+    fn read_payload(
+        &self,
+        backing: &Backing,
+        id: &SessionId,
+        payload: &Arc<str>,
+    ) -> Result<(Base, bool)> {
         let loaded = backing.codec.to_text(id, payload)?;
         if loaded.text.len() > self.config.max_bytes {
             return Err(self.too_large("a stored session is"));
@@ -242,26 +270,41 @@ impl Manager {
             Ok(base) => Ok((base, loaded.stale)),
             Err(crate::session::text::Fault::TooDeep) => Err(Error::new(
                 Code::Depth,
-                format!("a stored session is nested deeper than {} levels", self.config.max_depth),
+                format!(
+                    "a stored session is nested deeper than {} levels",
+                    self.config.max_depth
+                ),
             )),
-            Err(crate::session::text::Fault::Malformed) => {
-                Err(Error::new(Code::Corrupt, "a stored session is not the text of a session"))
-            }
+            Err(crate::session::text::Fault::Malformed) => Err(Error::new(
+                Code::Corrupt,
+                "a stored session is not the text of a session",
+            )),
         }
     }
 
     fn too_large(&self, what: &str) -> Error {
-        Error::new(Code::TooLarge, format!("{what} larger than {} bytes", self.config.max_bytes))
+        Error::new(
+            Code::TooLarge,
+            format!("{what} larger than {} bytes", self.config.max_bytes),
+        )
     }
 
     /// Why attributes cannot be saved, as an error.
     pub fn unsavable(&self, why: Unsavable) -> Error {
         match why {
-            Unsavable::Thrown => Error::new(Code::Serialize, "cannot serialise the session's attributes"),
-            Unsavable::NotAnObject => Error::new(Code::Serialize, "the session's attributes do not serialise to an object"),
+            Unsavable::Thrown => {
+                Error::new(Code::Serialize, "cannot serialise the session's attributes")
+            }
+            Unsavable::NotAnObject => Error::new(
+                Code::Serialize,
+                "the session's attributes do not serialise to an object",
+            ),
             Unsavable::TooDeep => Error::new(
                 Code::Depth,
-                format!("the session's attributes are nested deeper than {} levels", self.config.max_depth),
+                format!(
+                    "the session's attributes are nested deeper than {} levels",
+                    self.config.max_depth
+                ),
             ),
         }
     }
@@ -271,7 +314,10 @@ impl Manager {
         let saved = match plan {
             Plan::Drop { changed: false } => return Ok(Saved::Done),
             Plan::Drop { changed: true } => {
-                return Err(Error::new(Code::Write, "a session that could not be read was changed, and is not saved"));
+                return Err(Error::new(
+                    Code::Write,
+                    "a session that could not be read was changed, and is not saved",
+                ));
             }
             Plan::Touch => self.touch(session, backing).await,
             Plan::Write(snapshot) => {
@@ -292,7 +338,13 @@ impl Manager {
     /// The id to save under. A session saved without having been started keeps a visitor's id only if it is stored.
     async fn adopt_or_rename(&self, session: &Session, backing: &Backing) -> Result<SessionId> {
         let unproven = session.stage.get() == Stage::New && session.identity.borrow().from_visitor;
-        if unproven && backing.driver.load(&session.id(), self.clock.now()).await?.is_none() {
+        if unproven
+            && backing
+                .driver
+                .load(&session.id(), self.clock.now())
+                .await?
+                .is_none()
+        {
             session.rename(false)?;
         }
         Ok(session.id())
@@ -300,14 +352,25 @@ impl Manager {
 
     async fn touch(&self, session: &Session, backing: &Backing) -> Result<Saved> {
         let (now, id) = (self.clock.now(), session.id());
-        let last = session.identity.borrow().stored.as_ref().map(|stored| stored.last_activity);
+        let last = session
+            .identity
+            .borrow()
+            .stored
+            .as_ref()
+            .map(|stored| stored.last_activity);
         if last.is_some_and(|last| last + backing.touch_interval <= now) {
             backing.driver.touch(&id, now).await?;
         }
         Ok(Saved::Done)
     }
 
-    async fn write(&self, session: &Session, id: SessionId, snapshot: Snapshot, backing: &Backing) -> Result<Saved> {
+    async fn write(
+        &self,
+        session: &Session,
+        id: SessionId,
+        snapshot: Snapshot,
+        backing: &Backing,
+    ) -> Result<Saved> {
         if snapshot.text.len() > self.config.max_bytes {
             return Err(self.too_large("the session's attributes are"));
         }
@@ -321,7 +384,12 @@ impl Manager {
         let (mut expected, change) = match known {
             Some(expected) => (expected, snapshot.change),
             None => {
-                if backing.driver.create(&id, &payload, self.clock.now()).await? == Created::Created {
+                if backing
+                    .driver
+                    .create(&id, &payload, self.clock.now())
+                    .await?
+                    == Created::Created
+                {
                     return Ok(self.stored(session, id, text, payload));
                 }
                 let Some(record) = backing.driver.load(&id, self.clock.now()).await? else {
@@ -333,7 +401,11 @@ impl Manager {
             }
         };
         for _ in 0..MAX_CONFLICTS {
-            match backing.driver.replace(&id, &expected, &payload, self.clock.now()).await? {
+            match backing
+                .driver
+                .replace(&id, &expected, &payload, self.clock.now())
+                .await?
+            {
                 Replaced::Replaced => return Ok(self.stored(session, id, text, payload)),
                 Replaced::Gone => return Ok(Saved::Gone),
                 Replaced::Conflict(current) => {
@@ -342,11 +414,20 @@ impl Manager {
                 }
             }
         }
-        Err(Error::new(Code::Timeout, "a session was changed by others whenever it was saved"))
+        Err(Error::new(
+            Code::Timeout,
+            "a session was changed by others whenever it was saved",
+        ))
     }
 
     /// Applies a change to what is stored now: the new text and its payload.
-    fn rebase(&self, backing: &Backing, id: &SessionId, change: &Change, current: &Arc<str>) -> Result<(Arc<str>, Arc<str>)> {
+    fn rebase(
+        &self,
+        backing: &Backing,
+        id: &SessionId,
+        change: &Change,
+        current: &Arc<str>,
+    ) -> Result<(Arc<str>, Arc<str>)> {
         let stored = backing.codec.to_text(id, current)?;
         let text: Arc<str> = Arc::from(change.apply(&stored.text));
         if text.len() > self.config.max_bytes {
@@ -362,8 +443,57 @@ impl Manager {
             session.attributes.saved(&text, self.config.max_depth);
         }
         let last_activity = self.clock.now();
-        session.identity.borrow_mut().stored = Some(Stored { id, payload, last_activity, is_stale: false });
+        session.identity.borrow_mut().stored = Some(Stored {
+            id,
+            payload,
+            last_activity,
+            is_stale: false,
+        });
         Saved::Done
+    }
+
+    /// The text stored under `id`, in whatever form it is, for a JavaScript-visible handler.
+    pub async fn read_record(&self, id: &SessionId, backing: &Backing) -> Result<Option<Arc<str>>> {
+        let record = backing.driver.load(id, self.clock.now()).await?;
+        Ok(record.map(|record| record.payload))
+    }
+
+    /// Stores a text under `id`, whatever is there, for a JavaScript-visible handler.
+    pub async fn write_record(
+        &self,
+        id: &SessionId,
+        text: &Arc<str>,
+        backing: &Backing,
+    ) -> Result<()> {
+        let now = self.clock.now();
+        for _ in 0..MAX_CONFLICTS {
+            if backing.driver.create(id, text, now).await? == Created::Created {
+                return Ok(());
+            }
+            let mut expected = text.clone();
+            while let Replaced::Conflict(current) = {
+                let replaced = backing.driver.replace(id, &expected, text, now).await?;
+                if replaced == Replaced::Replaced {
+                    return Ok(());
+                }
+                replaced
+            } {
+                expected = current;
+            }
+        }
+        Err(Error::new(
+            Code::Timeout,
+            "a session record was changed by others whenever it was written",
+        ))
+    }
+
+    /// A payload of the configured form from a text, or a text from such a payload.
+    pub fn recode(&self, seal: bool, id: &SessionId, text: &str) -> Result<Arc<str>> {
+        let text = Arc::from(text);
+        match seal {
+            true => self.form.to_payload(id, &text),
+            false => self.form.to_text(id, &text).map(|loaded| loaded.text),
+        }
     }
 
     /// Draws the lottery at the end of a request: whether a sweep should begin now.
@@ -378,10 +508,16 @@ impl Manager {
 
     /// Removes idle records, step by step. Only one sweep of a manager runs at a time.
     pub async fn sweep(&self, backing: &Backing) -> Result<()> {
+        let idle = self.config.idle_timeout() + backing.touch_interval;
+        self.sweep_idle(backing, idle).await
+    }
+
+    /// Removes records that have been idle for longer than `max_age`.
+    pub async fn sweep_idle(&self, backing: &Backing, max_age: Millis) -> Result<()> {
         if self.is_sweeping.replace(true) {
             return Ok(());
         }
-        let cutoff = self.clock.now() - self.config.idle_timeout() - backing.touch_interval;
+        let cutoff = self.clock.now() - max_age;
         let outcome = loop {
             match backing.driver.sweep(cutoff, SWEEP_STEP).await {
                 Ok(step) if step.done => break Ok(()),
@@ -396,7 +532,10 @@ impl Manager {
 
 /// Whether an error says that the record is bad, rather than that the storage is.
 fn is_about_record(error: &Error) -> bool {
-    matches!(error.code(), Code::Corrupt | Code::Decrypt | Code::TooLarge | Code::Depth)
+    matches!(
+        error.code(),
+        Code::Corrupt | Code::Decrypt | Code::TooLarge | Code::Depth
+    )
 }
 
 /// Bounds for a driver of these options.
@@ -406,7 +545,10 @@ fn bounds(config: &Config, touch_interval: Millis) -> Bounds {
         true => config.max_bytes.saturating_mul(2).saturating_add(1024),
         false => config.max_bytes,
     };
-    Bounds { idle_timeout: config.idle_timeout() + touch_interval, max_payload }
+    Bounds {
+        idle_timeout: config.idle_timeout() + touch_interval,
+        max_payload,
+    }
 }
 
 /// Whose turn it is to save a session.

@@ -53,7 +53,10 @@ struct Ready {
 
 impl Ready {
     fn push(&self, number: u32) {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        self.numbers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(number);
         if !self.is_signalled.swap(true, Ordering::AcqRel)
             && let Some(wake_up) = self.wake_up.get()
         {
@@ -104,7 +107,13 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// An engine without operations.
-    pub fn new(manager: Manager, scope: Scope, realm: Realm, call_handler: Kept, call_codec: Kept) -> Self {
+    pub fn new(
+        manager: Manager,
+        scope: Scope,
+        realm: Realm,
+        call_handler: Kept,
+        call_codec: Kept,
+    ) -> Self {
         let ready = Ready {
             numbers: Mutex::default(),
             is_signalled: AtomicBool::new(false),
@@ -124,7 +133,10 @@ impl Engine {
 
     /// Sets the function through which driver threads wake JavaScript.
     pub fn set_wake_up(&self, function: Function<(), ()>) -> napi::Result<()> {
-        let wake_up = function.build_threadsafe_function::<()>().weak::<true>().build()?;
+        let wake_up = function
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .build()?;
         let _ = self.ready.wake_up.set(wake_up);
         Ok(())
     }
@@ -135,7 +147,9 @@ impl Engine {
         if let Poll::Ready(reply) = poll(&mut operation, Waker::noop()) {
             return reply;
         }
-        let number = self.next_number.replace(self.next_number.get().wrapping_add(1).max(1));
+        let number = self
+            .next_number
+            .replace(self.next_number.get().wrapping_add(1).max(1));
         match self.advance(number, operation) {
             Some(reply) => reply,
             None => Reply::Later(number),
@@ -153,7 +167,10 @@ impl Engine {
 
     /// Polls an operation with a waker of its own; keeps it when it is not ready.
     fn advance(&self, number: u32, mut operation: Operation) -> Option<Reply> {
-        let waker = Waker::from(Arc::new(OperationWaker { number, ready: self.ready.clone() }));
+        let waker = Waker::from(Arc::new(OperationWaker {
+            number,
+            ready: self.ready.clone(),
+        }));
         match poll(&mut operation, &waker) {
             Poll::Ready(reply) => Some(reply),
             Poll::Pending => {
@@ -189,9 +206,14 @@ impl Engine {
 
 /// Polls an operation; a panic inside it ends it with an error.
 fn poll(operation: &mut Operation, waker: &Waker) -> Poll<Reply> {
-    let polled = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut Context::from_waker(waker))));
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        operation.as_mut().poll(&mut Context::from_waker(waker))
+    }));
     polled.unwrap_or_else(|_| {
-        let panicked = Error::new(Code::Internal, "an operation of the session engine panicked");
+        let panicked = Error::new(
+            Code::Internal,
+            "an operation of the session engine panicked",
+        );
         Poll::Ready(Reply::Failed(panicked))
     })
 }

@@ -47,7 +47,10 @@ thread_local! {
 pub fn replied(step: u32, reply: Replied) {
     let waker = STEPS.with(|steps| {
         let mut steps = steps.borrow_mut();
-        let step = steps.waiting.get_mut(&step).filter(|step| step.reply.is_none())?;
+        let step = steps
+            .waiting
+            .get_mut(&step)
+            .filter(|step| step.reply.is_none())?;
         step.reply = Some(reply);
         step.waker.take()
     });
@@ -75,7 +78,10 @@ impl Waiting {
             STEPS.with(|steps| {
                 let mut steps = steps.borrow_mut();
                 let Some(step) = steps.waiting.get_mut(&self.0) else {
-                    return Poll::Ready(Err(Error::new(Code::Internal, "a handler's call was forgotten")));
+                    return Poll::Ready(Err(Error::new(
+                        Code::Internal,
+                        "a handler's call was forgotten",
+                    )));
                 };
                 match step.reply.take() {
                     Some(reply) => Poll::Ready(reply),
@@ -117,7 +123,14 @@ impl JsHandler {
     }
 
     /// Has the face call `method`; the arguments after the step's number are as `lib/handlers.js` takes them.
-    fn call(&self, step: u32, method: &str, id: &str, data: Option<&str>, extra: Js) -> std::result::Result<(), Thrown> {
+    fn call(
+        &self,
+        step: u32,
+        method: &str,
+        id: &str,
+        data: Option<&str>,
+        extra: Js,
+    ) -> std::result::Result<(), Thrown> {
         let scope = self.engine.scope;
         let data = match data {
             Some(data) => scope.string(data)?,
@@ -131,10 +144,19 @@ impl JsHandler {
             data,
             extra,
         ];
-        scope.call(self.engine.call_handler.get()?, &arguments).map(drop)
+        scope
+            .call(self.engine.call_handler.get()?, &arguments)
+            .map(drop)
     }
 
-    fn ask(&self, code: Code, method: &str, id: &SessionId, data: Option<&str>, exists: bool) -> Answer<Option<Arc<str>>> {
+    fn ask(
+        &self,
+        code: Code,
+        method: &str,
+        id: &SessionId,
+        data: Option<&str>,
+        exists: bool,
+    ) -> Answer<Option<Arc<str>>> {
         let waiting = Waiting::begin();
         let scope = self.engine.scope;
         let called = scope.scoped(|| {
@@ -142,7 +164,10 @@ impl JsHandler {
             self.call(waiting.0, method, id.as_str(), data, exists)
         });
         if called.is_err() {
-            let failed = Error::new(code, format!("cannot call `{method}` of the session handler"));
+            let failed = Error::new(
+                code,
+                format!("cannot call `{method}` of the session handler"),
+            );
             return Answer::now(Err(because_caught(scope, failed)));
         }
         Answer::later(async move { waiting.answer().await })
@@ -193,7 +218,11 @@ impl JsCodec {
     fn call(&self, code: Code, method: &str, text: &str, what: &str) -> Result<Arc<str>> {
         let scope = self.engine.scope;
         let called = scope.scoped(|| {
-            let arguments = [self.store.get()?, scope.string(method)?, scope.string(text)?];
+            let arguments = [
+                self.store.get()?,
+                scope.string(method)?,
+                scope.string(text)?,
+            ];
             let result = scope.call(self.engine.call_codec.get()?, &arguments)?;
             Ok(scope.text(result).map(|text| Arc::from(text.as_str())))
         });
@@ -207,18 +236,31 @@ impl JsCodec {
 
 impl Codec for JsCodec {
     fn to_payload(&self, _id: &SessionId, text: &Arc<str>) -> Result<Arc<str>> {
-        self.call(Code::Serialize, "__prepareForStorage", text, "cannot encrypt the session")
+        self.call(
+            Code::Serialize,
+            "__prepareForStorage",
+            text,
+            "cannot encrypt the session",
+        )
     }
 
     fn to_text(&self, _id: &SessionId, payload: &Arc<str>) -> Result<Loaded> {
-        let text = self.call(Code::Decrypt, "__prepareForParse", payload, "cannot decrypt a stored session")?;
+        let text = self.call(
+            Code::Decrypt,
+            "__prepareForParse",
+            payload,
+            "cannot decrypt a stored session",
+        )?;
         Ok(Loaded { text, stale: false })
     }
 }
 
 /// Adds what JavaScript threw to an error.
 fn because_caught(scope: Scope, error: Error) -> Error {
-    match scope.caught().and_then(|thrown| reply::message_of(scope, thrown)) {
+    match scope
+        .caught()
+        .and_then(|thrown| reply::message_of(scope, thrown))
+    {
         Some(message) => error.because(message, None),
         None => error,
     }

@@ -63,7 +63,9 @@ impl Text {
     /// The characters.
     pub fn as_str(&self) -> &str {
         match self {
-            Text::Short(bytes, length) => std::str::from_utf8(&bytes[..*length]).unwrap_or_default(),
+            Text::Short(bytes, length) => {
+                std::str::from_utf8(&bytes[..*length]).unwrap_or_default()
+            }
             Text::Long(text) => text,
         }
     }
@@ -95,7 +97,11 @@ pub struct Scope(pub sys::napi_env);
 
 /// Turns a status into a result. A failed call leaves either an exception or nothing behind.
 fn check(status: sys::napi_status) -> Result<(), Thrown> {
-    if status == sys::Status::napi_ok { Ok(()) } else { Err(Thrown) }
+    if status == sys::Status::napi_ok {
+        Ok(())
+    } else {
+        Err(Thrown)
+    }
 }
 
 /// Runs a call that writes a value to its last argument.
@@ -115,7 +121,13 @@ impl Scope {
         let mut length = 0;
         // SAFETY: the buffer has the size that is passed, and Node writes at most that many bytes, NUL included.
         let status = unsafe {
-            sys::napi_get_value_string_utf8(self.0, value.0, bytes.as_mut_ptr().cast(), bytes.len(), &mut length)
+            sys::napi_get_value_string_utf8(
+                self.0,
+                value.0,
+                bytes.as_mut_ptr().cast(),
+                bytes.len(),
+                &mut length,
+            )
         };
         if status != sys::Status::napi_ok {
             return None;
@@ -130,14 +142,22 @@ impl Scope {
     fn long_text(self, value: Js) -> Option<String> {
         let mut length = 0;
         // SAFETY: without a buffer Node only tells the length.
-        let status = unsafe { sys::napi_get_value_string_utf8(self.0, value.0, ptr::null_mut(), 0, &mut length) };
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(self.0, value.0, ptr::null_mut(), 0, &mut length)
+        };
         if status != sys::Status::napi_ok {
             return None;
         }
         let mut bytes = vec![0u8; length + 1];
         // SAFETY: the buffer has room for the text and its NUL.
         let status = unsafe {
-            sys::napi_get_value_string_utf8(self.0, value.0, bytes.as_mut_ptr().cast(), bytes.len(), &mut length)
+            sys::napi_get_value_string_utf8(
+                self.0,
+                value.0,
+                bytes.as_mut_ptr().cast(),
+                bytes.len(),
+                &mut length,
+            )
         };
         if status != sys::Status::napi_ok {
             return None;
@@ -159,16 +179,22 @@ impl Scope {
         let length = isize::try_from(text.len()).map_err(|_| Thrown)?;
         let start = text.as_ptr().cast();
         let value = if text.is_ascii() {
-            give!(ptr::null_mut(), |out| sys::napi_create_string_latin1(self.0, start, length, &mut out))
+            give!(ptr::null_mut(), |out| sys::napi_create_string_latin1(
+                self.0, start, length, &mut out
+            ))
         } else {
-            give!(ptr::null_mut(), |out| sys::napi_create_string_utf8(self.0, start, length, &mut out))
+            give!(ptr::null_mut(), |out| sys::napi_create_string_utf8(
+                self.0, start, length, &mut out
+            ))
         };
         Ok(Js(value))
     }
 
     /// A number.
     pub fn number(self, number: f64) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_create_double(self.0, number, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_create_double(
+            self.0, number, &mut out
+        ))))
     }
 
     /// The number that `value` is.
@@ -181,7 +207,9 @@ impl Scope {
 
     /// `true` or `false`.
     pub fn boolean(self, value: bool) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_boolean(self.0, value, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_boolean(
+            self.0, value, &mut out
+        ))))
     }
 
     /// The boolean that `value` is.
@@ -194,17 +222,23 @@ impl Scope {
 
     /// `null`.
     pub fn null(self) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_null(self.0, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_null(
+            self.0, &mut out
+        ))))
     }
 
     /// `{}`.
     pub fn object(self) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_create_object(self.0, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_create_object(
+            self.0, &mut out
+        ))))
     }
 
     /// `[]`.
     pub fn array(self) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_create_array(self.0, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_create_array(
+            self.0, &mut out
+        ))))
     }
 
     /// What `typeof` says.
@@ -212,27 +246,37 @@ impl Scope {
         if value.0.is_null() {
             return Ok(ValueType::Undefined);
         }
-        Ok(ValueType::from(give!(0, |out| sys::napi_typeof(self.0, value.0, &mut out))))
+        Ok(ValueType::from(give!(0, |out| sys::napi_typeof(
+            self.0, value.0, &mut out
+        ))))
     }
 
     /// Whether `value` is an array.
     pub fn is_array(self, value: Js) -> Result<bool, Thrown> {
-        Ok(give!(false, |out| sys::napi_is_array(self.0, value.0, &mut out)))
+        Ok(give!(false, |out| sys::napi_is_array(
+            self.0, value.0, &mut out
+        )))
     }
 
     /// How many elements an array has.
     pub fn length(self, array: Js) -> Result<u32, Thrown> {
-        Ok(give!(0, |out| sys::napi_get_array_length(self.0, array.0, &mut out)))
+        Ok(give!(0, |out| sys::napi_get_array_length(
+            self.0, array.0, &mut out
+        )))
     }
 
     /// The property `key`, inherited or not.
     pub fn get(self, object: Js, key: Js) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_property(self.0, object.0, key.0, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_property(
+            self.0, object.0, key.0, &mut out
+        ))))
     }
 
     /// The element at `index`.
     pub fn element(self, array: Js, index: u32) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_element(self.0, array.0, index, &mut out))))
+        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_element(
+            self.0, array.0, index, &mut out
+        ))))
     }
 
     /// The property of that name, inherited or not.
@@ -242,7 +286,9 @@ impl Scope {
 
     /// Whether `key` is an own property.
     pub fn has_own(self, object: Js, key: Js) -> Result<bool, Thrown> {
-        Ok(give!(false, |out| sys::napi_has_own_property(self.0, object.0, key.0, &mut out)))
+        Ok(give!(false, |out| sys::napi_has_own_property(
+            self.0, object.0, key.0, &mut out
+        )))
     }
 
     /// Assigns `object[key] = value`.
@@ -272,7 +318,9 @@ impl Scope {
 
     /// `delete object[key]`.
     pub fn delete(self, object: Js, key: Js) -> Result<(), Thrown> {
-        let deleted = give!(false, |out| sys::napi_delete_property(self.0, object.0, key.0, &mut out));
+        let deleted = give!(false, |out| sys::napi_delete_property(
+            self.0, object.0, key.0, &mut out
+        ));
         let _ = deleted;
         Ok(())
     }
@@ -280,19 +328,23 @@ impl Scope {
     /// The names of the own, enumerable properties.
     pub fn keys(self, object: Js) -> Result<Js, Thrown> {
         let filter = sys::KeyFilter::enumerable | sys::KeyFilter::skip_symbols;
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_all_property_names(
-            self.0,
-            object.0,
-            sys::KeyCollectionMode::own_only,
-            filter,
-            sys::KeyConversion::numbers_to_strings,
-            &mut out
-        ))))
+        Ok(Js(give!(ptr::null_mut(), |out| {
+            sys::napi_get_all_property_names(
+                self.0,
+                object.0,
+                sys::KeyCollectionMode::own_only,
+                filter,
+                sys::KeyConversion::numbers_to_strings,
+                &mut out,
+            )
+        })))
     }
 
     /// Calls `function` with `undefined` as `this`.
     pub fn call(self, function: Js, arguments: &[Js]) -> Result<Js, Thrown> {
-        let this = give!(ptr::null_mut(), |out| sys::napi_get_undefined(self.0, &mut out));
+        let this = give!(ptr::null_mut(), |out| sys::napi_get_undefined(
+            self.0, &mut out
+        ));
         let arguments: smallargs::Args = smallargs::collect(arguments, this);
         Ok(Js(give!(ptr::null_mut(), |out| sys::napi_call_function(
             self.0,
@@ -306,7 +358,9 @@ impl Scope {
 
     /// The bytes of a `Uint8Array` (a `Buffer` is one), copied; `None` for anything else.
     pub fn bytes_of(self, value: Js) -> Result<Option<Vec<u8>>, Thrown> {
-        if !give!(false, |out| sys::napi_is_typedarray(self.0, value.0, &mut out)) {
+        if !give!(false, |out| sys::napi_is_typedarray(
+            self.0, value.0, &mut out
+        )) {
             return Ok(None);
         }
         let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
@@ -329,7 +383,9 @@ impl Scope {
             return Ok(Some(Vec::new()));
         }
         // SAFETY: Node says that the array has `length` bytes at `data`; nothing else runs while they are copied.
-        Ok(Some(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }.to_vec()))
+        Ok(Some(
+            unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }.to_vec(),
+        ))
     }
 
     /// Takes the pending exception away, if there is one.
@@ -338,7 +394,10 @@ impl Scope {
         // SAFETY: see `give!`; both calls are allowed while an exception is pending.
         unsafe {
             sys::napi_is_exception_pending(self.0, &mut pending);
-            if !pending || sys::napi_get_and_clear_last_exception(self.0, &mut exception) != sys::Status::napi_ok {
+            if !pending
+                || sys::napi_get_and_clear_last_exception(self.0, &mut exception)
+                    != sys::Status::napi_ok
+            {
                 return None;
             }
         }
@@ -349,7 +408,8 @@ impl Scope {
     pub fn scoped<T>(self, work: impl FnOnce() -> T) -> T {
         let mut scope = ptr::null_mut();
         // SAFETY: the scope is closed below, in the order in which scopes were opened.
-        let opened = unsafe { sys::napi_open_handle_scope(self.0, &mut scope) } == sys::Status::napi_ok;
+        let opened =
+            unsafe { sys::napi_open_handle_scope(self.0, &mut scope) } == sys::Status::napi_ok;
         let result = work();
         if opened {
             // SAFETY: this scope is the innermost open one.
@@ -388,17 +448,17 @@ pub struct Kept {
 impl Kept {
     /// Keeps `value`, an object or a function, from being collected.
     pub fn new(scope: Scope, value: Js) -> Result<Self, Thrown> {
-        let reference = give!(ptr::null_mut(), |out| sys::napi_create_reference(scope.0, value.0, 1, &mut out));
+        let reference = give!(ptr::null_mut(), |out| sys::napi_create_reference(
+            scope.0, value.0, 1, &mut out
+        ));
         Ok(Kept { scope, reference })
     }
 
     /// The value.
     pub fn get(&self) -> Result<Js, Thrown> {
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_get_reference_value(
-            self.scope.0,
-            self.reference,
-            &mut out
-        ))))
+        Ok(Js(give!(ptr::null_mut(), |out| {
+            sys::napi_get_reference_value(self.scope.0, self.reference, &mut out)
+        })))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Entry {
     pub opening: RefCell<Option<super::engine::Reply>>,
     /// Whether loaded attributes have to be merged into an object that JavaScript holds.
     pub must_merge: Cell<bool>,
+    /// Whether the cookie must not be sent, because no record stands behind it.
+    pub is_withheld: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -67,14 +69,11 @@ fn with<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
 }
 
 /// Gives an engine a number.
-pub fn add_engine(make: impl FnOnce(u32) -> Rc<Engine>) -> u32 {
-    let number = with(|registry| {
-        registry.engines.push(None);
+pub fn add_engine(engine: Rc<Engine>) -> u32 {
+    with(|registry| {
+        registry.engines.push(Some(engine));
         u32::try_from(registry.engines.len() - 1).unwrap_or(u32::MAX)
-    });
-    let engine = make(number);
-    with(|registry| registry.engines[number as usize] = Some(engine));
-    number
+    })
 }
 
 /// The engine of a number.
@@ -92,10 +91,19 @@ pub fn remove_engine(number: u32) {
 pub fn close(scope: Scope) {
     let (engines, entries) = with(|registry| {
         let ends = |engine: &Rc<Engine>| engine.scope == scope;
-        let engines: Vec<_> = registry.engines.iter_mut().filter(|e| e.as_ref().is_some_and(ends)).map(Option::take).collect();
+        let engines: Vec<_> = registry
+            .engines
+            .iter_mut()
+            .filter(|e| e.as_ref().is_some_and(ends))
+            .map(Option::take)
+            .collect();
         let mut entries = Vec::new();
         for place in &mut registry.places {
-            if place.entry.as_ref().is_some_and(|entry| ends(&entry.engine)) {
+            if place
+                .entry
+                .as_ref()
+                .is_some_and(|entry| ends(&entry.engine))
+            {
                 place.generation = place.generation.wrapping_add(1);
                 entries.push(place.entry.take());
             }
@@ -114,7 +122,10 @@ pub fn add(entry: Entry) -> f64 {
     let entry = Rc::new(entry);
     with(|registry| {
         let place = registry.free.pop().unwrap_or_else(|| {
-            registry.places.push(Place { generation: 1, entry: None });
+            registry.places.push(Place {
+                generation: 1,
+                entry: None,
+            });
             u32::try_from(registry.places.len() - 1).unwrap_or(u32::MAX)
         });
         let slot = &mut registry.places[place as usize];
@@ -134,7 +145,10 @@ pub fn entry(number: f64) -> Option<Rc<Entry>> {
     let (place, generation) = split(number);
     with(|registry| {
         let slot = registry.places.get(place as usize)?;
-        slot.entry.as_ref().filter(|_| slot.generation == generation).cloned()
+        slot.entry
+            .as_ref()
+            .filter(|_| slot.generation == generation)
+            .cloned()
     })
 }
 
@@ -153,7 +167,9 @@ pub fn retire(number: f64, bytes: usize) {
         registry.closed.push_back((place, generation, bytes));
         registry.closed_bytes += bytes;
         while registry.closed.len() > CLOSED_KEPT || registry.closed_bytes > CLOSED_BYTES {
-            let Some((place, generation, bytes)) = registry.closed.pop_front() else { break };
+            let Some((place, generation, bytes)) = registry.closed.pop_front() else {
+                break;
+            };
             registry.closed_bytes -= bytes;
             forgotten.push(registry.release(place, generation));
         }
@@ -166,7 +182,9 @@ pub fn pin(number: f64) {
     let (place, generation) = split(number);
     with(|registry| {
         let closed = &mut registry.closed;
-        if let Some(at) = closed.iter().position(|(p, g, _)| (*p, *g) == (place, generation))
+        if let Some(at) = closed
+            .iter()
+            .position(|(p, g, _)| (*p, *g) == (place, generation))
             && let Some((_, _, bytes)) = closed.remove(at)
         {
             registry.closed_bytes -= bytes;

@@ -29,7 +29,11 @@ pub fn report(scope: Scope, kind: &str, error: &Error) -> Result<Js, Thrown> {
     put("message", error.message())?;
     if let Some(cause) = error.cause() {
         let reason = scope.object()?;
-        scope.set(reason, scope.string("message")?, scope.string(&cause.message)?)?;
+        scope.set(
+            reason,
+            scope.string("message")?,
+            scope.string(&cause.message)?,
+        )?;
         if let Some(code) = &cause.code {
             scope.set(reason, scope.string("code")?, scope.string(code)?)?;
         }
@@ -46,12 +50,14 @@ pub fn unserialisable(scope: Scope, error: &Error) -> Result<Js, Thrown> {
     let message = message_of(scope, thrown).unwrap_or_default();
     // V8 says these two when it gives up on depth and on length.
     let error = match () {
-        () if message.contains("call stack size exceeded") => {
-            Error::new(Code::Depth, "the session's attributes are nested too deep to serialise")
-        }
-        () if message.contains("Invalid string length") => {
-            Error::new(Code::TooLarge, "the session's attributes are too large to serialise")
-        }
+        () if message.contains("call stack size exceeded") => Error::new(
+            Code::Depth,
+            "the session's attributes are nested too deep to serialise",
+        ),
+        () if message.contains("Invalid string length") => Error::new(
+            Code::TooLarge,
+            "the session's attributes are too large to serialise",
+        ),
         () => error.clone(),
     };
     let object = report(scope, "error", &error)?;
@@ -83,7 +89,10 @@ pub fn from_js(scope: Scope, code: Code, what: &str, thrown: Js) -> Error {
     let cause = Cause {
         message: message_of(scope, thrown).unwrap_or_else(|| "unknown".to_owned()),
         code: match scope.type_of(thrown) {
-            Ok(ValueType::Object) => scope.named(thrown, "code").ok().and_then(|code| scope.string_of(code)),
+            Ok(ValueType::Object) => scope
+                .named(thrown, "code")
+                .ok()
+                .and_then(|code| scope.string_of(code)),
             _ => None,
         },
     };

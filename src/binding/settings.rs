@@ -46,7 +46,10 @@ fn object(scope: Scope, value: Js, depth: usize) -> Result<Setting, Thrown> {
     if scope.is_array(value)? {
         let length = scope.length(value)?;
         let element = |index| setting(scope, scope.element(value, index)?, depth);
-        return (0..length).map(element).collect::<Result<_, _>>().map(Setting::List);
+        return (0..length)
+            .map(element)
+            .collect::<Result<_, _>>()
+            .map(Setting::List);
     }
     Ok(match scope.bytes_of(value)? {
         Some(bytes) => Setting::Bytes(bytes),

@@ -71,10 +71,20 @@ pub struct HandlerDriver {
 impl HandlerDriver {
     /// A driver over `handler`; `max_age` is what `gc` is called with.
     pub fn new(handler: Rc<dyn Handler>, activity: Rc<Activity>, max_age: Millis) -> Self {
-        HandlerDriver { handler, activity, max_age }
+        HandlerDriver {
+            handler,
+            activity,
+            max_age,
+        }
     }
 
-    async fn write(self, id: SessionId, payload: Arc<str>, exists: bool, now: Millis) -> Result<()> {
+    async fn write(
+        self,
+        id: SessionId,
+        payload: Arc<str>,
+        exists: bool,
+        now: Millis,
+    ) -> Result<()> {
         self.handler.write(&id, &payload, exists).await?;
         self.activity.record(id, now);
         Ok(())
@@ -87,7 +97,10 @@ impl Driver for HandlerDriver {
         Answer::later(async move {
             let payload = driver.handler.read(&id).await?;
             let last_activity = driver.activity.last(&id);
-            Ok(payload.map(|payload| Record { payload, last_activity }))
+            Ok(payload.map(|payload| Record {
+                payload,
+                last_activity,
+            }))
         })
     }
 
@@ -102,7 +115,13 @@ impl Driver for HandlerDriver {
         })
     }
 
-    fn replace(&self, id: &SessionId, expected: &Arc<str>, payload: &Arc<str>, now: Millis) -> Answer<Replaced> {
+    fn replace(
+        &self,
+        id: &SessionId,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
+        now: Millis,
+    ) -> Answer<Replaced> {
         let (driver, id) = (self.clone(), *id);
         let (expected, payload) = (expected.clone(), payload.clone());
         Answer::later(async move {
@@ -151,6 +170,9 @@ impl Driver for HandlerDriver {
 
     fn sweep(&self, _cutoff: Millis, _limit: usize) -> Answer<Sweep> {
         let swept = self.handler.collect_garbage(self.max_age);
-        Answer::now(swept.map(|()| Sweep { removed: 0, done: true }))
+        Answer::now(swept.map(|()| Sweep {
+            removed: 0,
+            done: true,
+        }))
     }
 }

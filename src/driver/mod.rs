@@ -45,7 +45,13 @@ pub const BUILT_IN: [BuiltIn; 2] = [
     BuiltIn {
         name: "file",
         touch: TouchDefault::EveryRequest,
-        make: |config, bounds| Ok(Box::new(file::FileDriver::new(&config.files, bounds, config.durability))),
+        make: |config, bounds| {
+            Ok(Box::new(file::FileDriver::new(
+                &config.files,
+                bounds,
+                config.durability,
+            )))
+        },
     },
 ];
 
@@ -61,7 +67,10 @@ pub fn find(name: &str) -> Result<&'static BuiltIn> {
     }
     let known = if known == "native" { "file" } else { &known };
     let unknown = || Error::new(Code::Config, format!("Driver {name} not supported."));
-    BUILT_IN.iter().find(|driver| driver.name == known).ok_or_else(unknown)
+    BUILT_IN
+        .iter()
+        .find(|driver| driver.name == known)
+        .ok_or_else(unknown)
 }
 
 /// What an acknowledged write survives, for drivers that keep files.

@@ -227,6 +227,11 @@ impl Attributes {
         }
     }
 
+    /// Bytes of text that are kept for it.
+    pub fn size(&self) -> usize {
+        self.state.borrow().base.text.len()
+    }
+
     /// Takes over what was loaded. An attribute that was put before is kept only where the stored session has none.
     ///
     /// Returns whether the live object was exposed before, so that [`Attributes::merge_exposed`] must follow.

@@ -27,7 +27,10 @@ impl Change {
         };
         let piece = |range: std::ops::Range<usize>| text[range].to_owned();
         Change {
-            set: members.into_iter().map(|m| (piece(m.key), piece(m.value))).collect(),
+            set: members
+                .into_iter()
+                .map(|m| (piece(m.key), piece(m.value)))
+                .collect(),
             ..Change::default()
         }
     }

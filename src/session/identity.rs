@@ -98,6 +98,15 @@ impl Session {
         self.identity.borrow().id
     }
 
+    /// Whether there is a record under the present id, as far as this request knows.
+    pub fn is_stored(&self) -> bool {
+        let identity = self.identity.borrow();
+        identity
+            .stored
+            .as_ref()
+            .is_some_and(|stored| stored.id == identity.id)
+    }
+
     /// Gives the session the id the application chose, which need not be stored.
     pub fn set_id(&self, id: SessionId) {
         let mut identity = self.identity.borrow_mut();
@@ -143,11 +152,13 @@ impl Session {
                 changed: snapshot.is_some(),
             });
         }
-        let must_write = {
-            let identity = self.identity.borrow();
-            let stored = identity.stored.as_ref();
-            stored.is_none_or(|stored| stored.is_stale || stored.id != identity.id)
-        };
+        let is_stale = self
+            .identity
+            .borrow()
+            .stored
+            .as_ref()
+            .is_some_and(|stored| stored.is_stale);
+        let must_write = is_stale || !self.is_stored();
         let mut snapshot = match snapshot {
             Some(snapshot) => snapshot,
             None if must_write => self.attributes.unchanged(),

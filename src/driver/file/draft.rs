@@ -9,10 +9,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use crate::driver::Durability;
 use super::fault::Step;
 use super::record;
 use crate::clock::Millis;
+use crate::driver::Durability;
 
 /// A session file's mode: its owner's alone.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);

@@ -32,7 +32,9 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use crate::clock::Millis;
-use crate::driver::{Answer, Bounds, Created, Driver, Durability, Record, Removed, Replaced, Sweep, Touched};
+use crate::driver::{
+    Answer, Bounds, Created, Driver, Durability, Record, Removed, Replaced, Sweep, Touched,
+};
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
 use crate::worker::blocking;

@@ -7,12 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::Disk;
 use super::draft::{Draft, times};
 use super::fault::{Fault, Step};
 use super::record::{self, Found};
-use super::Disk;
-use crate::driver::Durability;
 use crate::clock::Millis;
+use crate::driver::Durability;
 use crate::driver::{Created, Removed, Replaced, Touched};
 use crate::session_id::SessionId;
 

@@ -1,0 +1,188 @@
+//! The native class NodeSession: one engine, made from checked options.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use napi::bindgen_prelude::{Env, Function, ObjectFinalize};
+use napi_derive::napi;
+
+use super::engine::Engine;
+use super::js::{Js, Kept, Scope};
+use super::registry::{self, Realm};
+use super::reply;
+use super::settings;
+use crate::clock::Clock;
+use crate::config::{Config, TrustProxy};
+use crate::manager::Manager;
+use crate::session::Thrown;
+
+/// An engine: the options of one NodeSession, its driver and its sessions. Functions take it by its `number`.
+#[napi(custom_finalize)]
+pub struct NodeSession {
+    number: Option<u32>,
+    warnings: Vec<String>,
+    refused: Option<crate::error::Error>,
+}
+
+/// Takes the JavaScript functions an engine calls out of the object the face passes.
+fn hook(scope: Scope, hooks: Js, name: &str) -> Result<Kept, Thrown> {
+    Kept::new(scope, scope.named(hooks, name)?)
+}
+
+fn make(scope: Scope, options: Js, directory: &str, hooks: Js) -> Result<Made, Thrown> {
+    let options = settings::members(scope, options)?;
+    let parsed = Config::parse(&options, &PathBuf::from(directory));
+    let built =
+        parsed.and_then(|(config, warnings)| Ok((Manager::new(config, Clock::System)?, warnings)));
+    let (manager, warnings) = match built {
+        Ok(built) => built,
+        Err(error) => return Ok(Made::Refused(error)),
+    };
+    let realm = Realm {
+        parse: hook(scope, hooks, "parse")?,
+        stringify: hook(scope, hooks, "stringify")?,
+    };
+    let call_handler = hook(scope, hooks, "callHandler")?;
+    let call_codec = hook(scope, hooks, "callCodec")?;
+    let engine = Engine::new(manager, scope, realm, call_handler, call_codec);
+    Ok(Made::Engine(Box::new(engine), warnings))
+}
+
+enum Made {
+    Engine(Box<Engine>, Vec<String>),
+    Refused(crate::error::Error),
+}
+
+#[napi]
+impl NodeSession {
+    /// @param options the options of a NodeSession
+    /// @param directory the absolute path at which relative paths start
+    /// @param hooks `{parse, stringify, callHandler, callCodec}`: functions of the application's realm
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: Env,
+        #[napi(ts_arg_type = "object")] options: Js,
+        directory: String,
+        #[napi(ts_arg_type = "object")] hooks: Js,
+    ) -> napi::Result<Self> {
+        let scope = Scope(env.raw());
+        let made = make(scope, options, &directory, hooks)
+            .map_err(|Thrown| napi::Error::from_reason("the options cannot be read"))?;
+        let (engine, warnings) = match made {
+            Made::Engine(engine, warnings) => (engine, warnings),
+            Made::Refused(error) => {
+                return Ok(NodeSession {
+                    number: None,
+                    warnings: Vec::new(),
+                    refused: Some(error),
+                });
+            }
+        };
+        let number = registry::add_engine(Rc::from(engine));
+        // The hook runs while values of the environment can still be released.
+        env.add_env_cleanup_hook(scope, registry::close)?;
+        Ok(NodeSession {
+            number: Some(number),
+            warnings,
+            refused: None,
+        })
+    }
+
+    /// Why the options were refused, as `{kind, code, message}`; `undefined` when they were not.
+    #[napi(catch_unwind, ts_return_type = "object | undefined")]
+    pub fn refused(&self, env: Env) -> Js {
+        let scope = Scope(env.raw());
+        let report = self
+            .refused
+            .as_ref()
+            .and_then(|error| reply::report(scope, "error", error).ok());
+        report.unwrap_or(Js::UNDEFINED)
+    }
+
+    /// Sets the function that is called when operations are ready for `runOperations`.
+    #[napi(catch_unwind)]
+    pub fn on_wake_up(&self, function: Function<'_, (), ()>) -> napi::Result<()> {
+        match self.number.and_then(registry::engine) {
+            Some(engine) => engine.set_wake_up(function),
+            None => Ok(()),
+        }
+    }
+
+    /// What functions call this engine.
+    #[napi(getter, catch_unwind)]
+    pub fn number(&self) -> u32 {
+        self.number.unwrap_or(u32::MAX)
+    }
+
+    /// Sentences for `process.emitWarning`.
+    #[napi(getter, catch_unwind)]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    /// The name of the configured driver, as `memory` for `Memory`; as given when there is no built-in one of that name.
+    #[napi(getter, catch_unwind)]
+    pub fn driver(&self) -> String {
+        let engine = self.number.and_then(registry::engine);
+        let name = engine
+            .map(|engine| engine.manager.config.driver.clone())
+            .unwrap_or_default();
+        crate::driver::find(&name).map_or(name, |built_in| built_in.name.to_owned())
+    }
+
+    /// Whether the session cookie goes over https only.
+    #[napi(getter, catch_unwind)]
+    pub fn secure(&self) -> bool {
+        self.with(|engine| engine.manager.config.cookie.secure)
+    }
+
+    /// Whether a failed save turns the response into a 500.
+    #[napi(getter, catch_unwind)]
+    pub fn strict_save(&self) -> bool {
+        self.with(|engine| engine.manager.config.strict_save)
+    }
+
+    /// Whether the proxy at `address`, the first hop, is believed; functions are asked in JavaScript instead.
+    #[napi(catch_unwind)]
+    pub fn trusts(&self, address: String) -> bool {
+        self.with(|engine| match &engine.manager.config.trust_proxy {
+            TrustProxy::Off | TrustProxy::Function => false,
+            TrustProxy::Everyone => true,
+            TrustProxy::Hops(hops) => *hops > 0,
+            TrustProxy::Ranges(trust) => trust.trusts(&address),
+        })
+    }
+
+    /// Whether a request came over https.
+    /// @param encrypted whether its socket is a TLS socket
+    /// @param peerTrusted whether its peer is a proxy that is believed
+    /// @param forwardedProto its `X-Forwarded-Proto` header
+    #[napi(catch_unwind)]
+    pub fn is_secure(
+        &self,
+        encrypted: bool,
+        peer_trusted: bool,
+        forwarded_proto: Option<String>,
+    ) -> bool {
+        self.with(|engine| {
+            engine
+                .manager
+                .is_secure(encrypted, peer_trusted, forwarded_proto.as_deref())
+        })
+    }
+
+    fn with(&self, ask: impl FnOnce(&Engine) -> bool) -> bool {
+        self.number
+            .and_then(registry::engine)
+            .is_some_and(|engine| ask(&engine))
+    }
+}
+
+impl ObjectFinalize for NodeSession {
+    fn finalize(self, _env: Env) -> napi::Result<()> {
+        if let Some(number) = self.number {
+            registry::remove_engine(number);
+        }
+        Ok(())
+    }
+}
