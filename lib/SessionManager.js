@@ -1,0 +1,155 @@
+'use strict'
+
+/**
+ * Makes sessions: of the built-in drivers, and of drivers that the application registers.
+ *
+ * Compat: `lib/SessionManager.js` of node-session 1.2.1.
+ */
+
+const util = require('node:util')
+const native = require('./native')
+const { Engine } = require('./engine')
+const { merge } = require('./config')
+const { SessionError } = require('./errors')
+const { Opened, keepUntilCollected } = require('./session')
+const { kHandler } = require('./symbols')
+const { over } = require('./handler/native')
+const FileSessionHandler = require('./handler/FileSessionHandler')
+const MemorySessionHandler = require('./handler/MemorySessionHandler')
+const DatabaseSessionHandler = require('./handler/DatabaseSessionHandler')
+const EncryptedStore = require('./store/EncryptedStore')
+
+const HANDLERS = {
+  file: FileSessionHandler,
+  memory: MemorySessionHandler,
+  database: DatabaseSessionHandler,
+}
+
+/**
+ * @public
+ * @param {object} config the options of a NodeSession; without a secret it makes sessions, but reads no cookies
+ * @param {{encrypt(text: string): string, decrypt(text: string): string}} [encrypter]
+ */
+function SessionManager(config, encrypter) {
+  Object.defineProperty(this, '__config', { value: config, writable: true, configurable: true })
+  Object.defineProperty(this, '__customCreators', { value: Object.create(null), writable: true })
+  Object.defineProperty(this, '__encrypter', { value: encrypter, writable: true })
+  Object.defineProperty(this, '__engines', { value: new Map() })
+  if (config?.secret) this.__engine()
+}
+
+/** The engine of a built-in driver. */
+SessionManager.prototype.__engine = function __engine(name = this.getDefaultDriver()) {
+  const driver = name.charAt(0).toLowerCase() + name.slice(1)
+  let engine = this.__engines.get(driver)
+  if (engine === undefined) {
+    const options = { ...merge(this.__config), driver: name }
+    options.secret ||= native.generateId()
+    engine = new Engine(options)
+    const Handler = HANDLERS[engine.driver]
+    engine.handler = Handler && over(Handler, engine)
+    this.__engines.set(driver, engine)
+  }
+  return engine
+}
+
+/** Whether sessions of that name come from a function of the application's. */
+SessionManager.prototype.__isCustom = function __isCustom(driver) {
+  return driver in this.__customCreators
+}
+
+SessionManager.prototype.getDefaultDriver = function getDefaultDriver() {
+  return this.__config.driver || 'file'
+}
+
+/**
+ * Gives a session that is not started.
+ *
+ * @public
+ * @param {string | null} driver a name, or `null` for the configured driver
+ * @param {(session: Store) => void} callback
+ * @throws {Error} when there is no driver of that name
+ */
+SessionManager.prototype.driver = function driver(name, callback) {
+  this.__createDriver(name || this.getDefaultDriver(), callback)
+}
+
+SessionManager.prototype.__createDriver = function __createDriver(driver, callback) {
+  if (this.__isCustom(driver)) {
+    this.__callCustomCreator(driver, callback)
+    return
+  }
+  const engine = this.__engine(driver)
+  if (engine.handler === undefined) {
+    throw new SessionError('ERR_SESSION_CONFIG', `Driver ${driver} not supported.`)
+  }
+  const session = this.__open(engine, native.newSession(engine.number))
+  keepUntilCollected(session)
+  callback(session)
+}
+
+SessionManager.prototype.__callCustomCreator = function __callCustomCreator(driver, callback) {
+  this.__customCreators[driver](this.__config, callback)
+}
+
+/**
+ * Adds a driver.
+ *
+ * @public
+ * @param {string} driver its name; takes precedence over a built-in one
+ * @param {(config: object, callback: (session: Store) => void) => void} creator calls back with a session, best made by
+ *   `manager.__buildSession(handler)`
+ * @returns {SessionManager}
+ */
+SessionManager.prototype.registerHandler = function registerHandler(driver, creator) {
+  this.__customCreators[driver] = creator
+  return this
+}
+
+SessionManager.prototype.__createMemoryDriver = function __createMemoryDriver(callback) {
+  this.__createDriver('memory', callback)
+}
+
+SessionManager.prototype.__createFileDriver = function __createFileDriver(callback) {
+  this.__createDriver('file', callback)
+}
+
+SessionManager.prototype.__createNativeDriver = function __createNativeDriver(callback) {
+  this.__createDriver('file', callback)
+}
+
+SessionManager.prototype.__createDatabaseDriver = function __createDatabaseDriver(callback) {
+  this.__createDriver('database', callback)
+}
+
+/**
+ * A session over a handler, encrypted when the options say so.
+ *
+ * @public
+ * @param {object} handler
+ * @returns {Store}
+ */
+SessionManager.prototype.__buildSession = function __buildSession(handler) {
+  const engine = this.__engine()
+  const session = this.__open(engine, native.newSession(engine.number))
+  session[kHandler] = handler
+  keepUntilCollected(session)
+  return session
+}
+
+/** A session that the engine knows by its number. */
+SessionManager.prototype.__open = function __open(engine, number, live = {}) {
+  const name = this.__config.cookie ?? 'node_session'
+  if (!this.__config.encrypt) return new Opened(engine, number, name, live)
+  return EncryptedStore.opened(engine, number, name, live, this.__encrypter)
+}
+
+SessionManager.prototype.setEncrypter = function setEncrypter(encrypter) {
+  this.__encrypter = encrypter
+}
+
+SessionManager.prototype[util.inspect.custom] = function inspect() {
+  return `SessionManager { driver: '${this.getDefaultDriver()}' }`
+}
+
+module.exports = SessionManager

@@ -1,0 +1,110 @@
+'use strict'
+
+/**
+ * The engine of one NodeSession: makes the native one, and brings its replies to whoever waits for them.
+ */
+
+const { AsyncResource } = require('node:async_hooks')
+const native = require('./native')
+const { toError } = require('./errors')
+const { callHandler, callCodec } = require('./handlers')
+
+/** Longest delay a timer takes. Units: milliseconds. */
+const FOREVER = 0x7fffffff
+
+/**
+ * The replies that are waited for. Held by the addon too, so it must not lead to the engine itself.
+ *
+ * @private
+ */
+class Replies {
+  constructor() {
+    this.number = 0
+    this.waiting = new Map()
+    this.keepAlive = undefined
+  }
+
+  /**
+   * Calls back with a reply: at once when it is at hand.
+   *
+   * @param {unknown} reply as the addon gave it; a number while the operation goes on
+   * @param {(report: object | string | undefined) => void} callback
+   */
+  wait(reply, callback) {
+    if (typeof reply !== 'number') {
+      callback(reply)
+      return
+    }
+    if (this.waiting.size === 0) this.keepAlive = setInterval(() => {}, FOREVER)
+    this.waiting.set(reply, AsyncResource.bind(callback))
+  }
+
+  /**
+   * Hands out the replies of operations that ended.
+   *
+   * @param {unknown[]} ended `[number, reply, number, reply, …]`
+   */
+  deliver(ended) {
+    if (ended === undefined) return
+    for (let at = 0; at < ended.length; at += 2) {
+      const callback = this.waiting.get(ended[at])
+      if (callback === undefined) continue
+      this.waiting.delete(ended[at])
+      if (this.waiting.size === 0) clearInterval(this.keepAlive)
+      // A callback that throws is the application's own matter, and must not keep the next one from being called.
+      process.nextTick(callback, ended[at + 1])
+    }
+  }
+}
+
+/**
+ * @private
+ */
+class Engine {
+  /**
+   * @param {object} options the options of a NodeSession
+   * @throws {SessionError} `ERR_SESSION_CONFIG`, naming the option and what is allowed
+   */
+  constructor(options) {
+    const replies = new Replies()
+    const hooks = {
+      parse: JSON.parse,
+      stringify: JSON.stringify,
+      callHandler: (step, handler, method, id, data, extra) =>
+        callHandler(replies, step, handler, method, id, data, extra),
+      callCodec,
+    }
+    this.native = new native.NodeSession(options, process.cwd(), hooks)
+    const refused = this.native.refused()
+    if (refused !== undefined) throw toError(refused)
+    replies.number = this.native.number
+    this.native.onWakeUp(() => replies.deliver(native.runOperations(replies.number)))
+    this.number = this.native.number
+    this.replies = replies
+    this.driver = this.native.driver
+    this.secure = this.native.secure
+    this.strictSave = this.native.strictSave
+  }
+
+  /**
+   * @see Replies#wait
+   */
+  wait(reply, callback) {
+    this.replies.wait(reply, callback)
+  }
+}
+
+let common
+
+/**
+ * The engine of sessions that the application makes itself over its own handlers.
+ *
+ * @private
+ * @returns {Engine}
+ */
+function commonEngine() {
+  common ??= new Engine({ driver: 'memory', secret: native.generateId() })
+  return common
+}
+
+module.exports = { Engine, commonEngine }

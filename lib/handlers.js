@@ -1,0 +1,77 @@
+'use strict'
+
+/**
+ * Calls handlers and encrypters that are written in JavaScript, for the engine.
+ *
+ * Compat: a handler is called through its visible methods `read(id, cb)`, `write(id, data, cb)`, `destroy(id, cb)`, `gc(ms)`
+ * and `setExists(bool)`, so whatever an application overrides there is honoured.
+ */
+
+const native = require('./native')
+
+/**
+ * Calls one method of a handler and tells the engine what it called back with.
+ *
+ * `read` calls back the stored text, or an `Error` when the storage cannot be read.
+ *
+ * @private
+ */
+function callHandler(replies, step, handler, method, id, data, extra) {
+  let replied = false
+  const reply = (error, text) => {
+    if (replied) return
+    replied = true
+    replies.deliver(native.handlerReplied(replies.number, step, method, error ?? undefined, text))
+  }
+  try {
+    METHODS[method](handler, id, data, extra, reply)
+  } catch (error) {
+    if (step === 0) throw error
+    reply(error ?? new Error('the handler threw nothing'))
+  }
+}
+
+const METHODS = {
+  read(handler, id, data, extra, reply) {
+    handler.read(id, (text) => {
+      if (text instanceof Error) reply(text)
+      else reply(undefined, typeof text === 'string' ? text : undefined)
+    })
+  },
+
+  write(handler, id, data, exists, reply) {
+    if (typeof handler.setExists === 'function') handler.setExists(exists)
+    handler.write(id, data, (error) => reply(error || undefined))
+  },
+
+  destroy(handler, id, data, extra, reply) {
+    // A handler that takes no callback is not waited for.
+    if (handler.destroy.length < 2) {
+      handler.destroy(id)
+      reply()
+    } else {
+      handler.destroy(id, (error) => reply(isMissing(error) ? undefined : error || undefined))
+    }
+  },
+
+  gc(handler, id, data, maxAge) {
+    if (typeof handler.gc === 'function') handler.gc(maxAge)
+  },
+}
+
+/** Destroying what is not there is a success, whatever a handler over files says. */
+function isMissing(error) {
+  return error?.code === 'ENOENT'
+}
+
+/**
+ * Calls a payload hook of a session: `__prepareForStorage` or `__prepareForParse`.
+ *
+ * @private
+ * @returns {string}
+ */
+function callCodec(store, method, text) {
+  return store[method](text)
+}
+
+module.exports = { callHandler, callCodec }

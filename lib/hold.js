@@ -1,0 +1,145 @@
+'use strict'
+
+/**
+ * Holding a response: the session's cookie goes out with its head, and its last byte leaves after the session is saved.
+ *
+ * Knows responses, not sessions: what has to happen at the two moments is given to `attach`.
+ */
+
+const { kHold } = require('./symbols')
+
+/** What does nothing while a response is held. */
+const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addTrailers', 'flushHeaders', 'writeHead']
+
+/**
+ * Hooks a response, once.
+ *
+ * @private
+ * @param {import('http').ServerResponse} response
+ * @param {object} moments
+ * @param {() => string[]} moments.cookies gives the `Set-Cookie` texts when the head is about to leave
+ * @param {(done: () => void) => void} moments.save saves, and calls back: at once, if that is possible
+ */
+function attach(response, moments) {
+  const hold = { moments, isHeadDone: false, isEnded: false, thaw: undefined }
+  Object.defineProperty(response, kHold, { value: hold, configurable: true })
+  const { writeHead, end } = response
+
+  response.writeHead = function (...given) {
+    if (hold.isHeadDone || response.headersSent) return writeHead.apply(response, given)
+    hold.isHeadDone = true
+    const cookies = moments.cookies()
+    return writeHead.apply(response, cookies.length === 0 ? given : withCookies(response, given, cookies))
+  }
+
+  response.end = function (...given) {
+    // A second end changes nothing, as the first one may still be waiting for its save.
+    if (hold.isEnded) return response
+    hold.isEnded = true
+    let isSaved = false
+    let isHeld = false
+    moments.save(() => {
+      isSaved = true
+      if (!isHeld) return
+      thaw(response, hold)
+      end.apply(response, given)
+    })
+    if (isSaved) return end.apply(response, given)
+    isHeld = true
+    freeze(response, hold)
+    return response
+  }
+}
+
+/**
+ * Puts the cookies behind those that the application sets: in the headers passed to `writeHead` when there are some of
+ * that name, else on the response. What the application passed is not changed.
+ */
+function withCookies(response, given, cookies) {
+  const place = given.findIndex((argument, at) => at > 0 && typeof argument === 'object' && argument !== null)
+  const headers = given[place]
+  const own = place === -1 ? undefined : ownCookies(headers)
+  if (own === undefined) {
+    const earlier = response.getHeader('set-cookie')
+    response.setHeader('set-cookie', join(earlier, cookies))
+    return given
+  }
+  const replaced = [...given]
+  replaced[place] = withoutCookies(headers, join(own, cookies))
+  return replaced
+}
+
+function isCookie(name) {
+  return String(name).toLowerCase() === 'set-cookie'
+}
+
+/** The cookies in headers passed to `writeHead`: an object, a flat list or a list of pairs. */
+function ownCookies(headers) {
+  const found = pairs(headers).filter(([name]) => isCookie(name))
+  return found.length === 0 ? undefined : found.flatMap(([, value]) => value)
+}
+
+function pairs(headers) {
+  if (!Array.isArray(headers)) return Object.entries(headers)
+  if (Array.isArray(headers[0])) return headers
+  return Array.from({ length: headers.length >> 1 }, (_, at) => [headers[2 * at], headers[2 * at + 1]])
+}
+
+function withoutCookies(headers, cookies) {
+  const others = pairs(headers).filter(([name]) => !isCookie(name))
+  if (!Array.isArray(headers)) return { ...Object.fromEntries(others), 'set-cookie': cookies }
+  const all = [...others, ...cookies.map((cookie) => ['set-cookie', cookie])]
+  return Array.isArray(headers[0]) ? all : all.flat()
+}
+
+/** Adds the cookies to earlier ones; of each name of ours, only ours stays. */
+function join(earlier, cookies) {
+  if (earlier === undefined) return cookies
+  const names = cookies.map((cookie) => cookie.slice(0, cookie.indexOf('=') + 1))
+  const isOurs = (cookie) => names.some((name) => String(cookie).startsWith(name))
+  const others = [].concat(earlier).filter((cookie) => !isOurs(cookie))
+  return [...others, ...cookies]
+}
+
+/** Lets the response be what it was when it ended, whatever is done to it until it is thawed. */
+function freeze(response, hold) {
+  const { statusCode, statusMessage } = response
+  const names = [...FROZEN, 'write', 'headersSent']
+  const own = names.map((name) => Object.getOwnPropertyDescriptor(response, name))
+  const put = (name, descriptor) => Object.defineProperty(response, name, { configurable: true, ...descriptor })
+  for (const name of FROZEN) put(name, { value: () => response, writable: true })
+  put('write', { value: () => false, writable: true })
+  put('headersSent', { get: () => true })
+  hold.thaw = () => {
+    names.forEach((name, at) => {
+      if (own[at] === undefined) delete response[name]
+      else Object.defineProperty(response, name, own[at])
+    })
+    if (response.headersSent) return
+    response.statusCode = statusCode
+    if (statusMessage !== undefined && response.statusMessage !== statusMessage) response.statusMessage = statusMessage
+  }
+}
+
+function thaw(response, hold) {
+  hold.thaw()
+  hold.thaw = undefined
+}
+
+/**
+ * Turns a response whose head has not left into a 500.
+ *
+ * @private
+ * @returns {boolean} whether that was still possible
+ */
+function refuse(response) {
+  const hold = response[kHold]
+  if (hold.thaw !== undefined) hold.thaw()
+  if (response.headersSent) return false
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  response.statusCode = 500
+  response.setHeader('content-type', 'text/plain; charset=utf-8')
+  return true
+}
+
+module.exports = { attach, refuse }

@@ -1,0 +1,24 @@
+'use strict'
+
+/**
+ * Where the face keeps its own state on the application's objects.
+ */
+
+module.exports = {
+  /** On a session: the number by which the addon knows it. */
+  kNumber: Symbol('number'),
+  /** On a session: the object that holds its live attributes. */
+  kLive: Symbol('live'),
+  /** On a session: its engine. */
+  kEngine: Symbol('engine'),
+  /** On a session: `undefined`, or the handler of the application's own that stores it. */
+  kHandler: Symbol('handler'),
+  /** On a session: whether the response's head has left, with its id. */
+  kHeadSent: Symbol('headSent'),
+  /** On a session: how far it has come; see `lib/store/Store.js`. */
+  kStage: Symbol('stage'),
+  /** On a session: gives the object whose payload hooks have to be called, or `undefined`. */
+  kCodec: Symbol('codec'),
+  /** On a response: what holds it until its session is saved. */
+  kHold: Symbol('hold'),
+}
