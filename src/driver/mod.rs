@@ -3,6 +3,9 @@
 //! A driver keeps records: an id, a payload and the instant of the last activity. It knows nothing of attributes,
 //! flash data, cookies or encryption, and it never merges or retries: the manager does that, once for all drivers.
 
+#[cfg(test)]
+pub(crate) mod conformance;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +15,9 @@ use std::task::{Context, Poll};
 use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
+
+#[cfg(test)]
+pub(crate) use conformance::conformance;
 
 /// One stored session, as a driver gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
