@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod sqlite;
 
 use std::fmt;
 use std::future::Future;
@@ -75,6 +76,16 @@ pub struct Bounds {
     pub idle_timeout: Millis,
     /// Largest payload in bytes that is read or written.
     pub max_payload: usize,
+}
+
+/// What an acknowledged write survives, for drivers that keep files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, however sudden. A power loss can cost the last writes, never a whole record.
+    #[default]
+    Process,
+    /// A power loss too: a write is acknowledged when the disk has it.
+    Disk,
 }
 
 /// A storage implementation.
