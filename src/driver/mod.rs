@@ -141,6 +141,16 @@ pub struct Bounds {
     pub max_payload: usize,
 }
 
+/// What an acknowledged write survives, for drivers that keep files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, however sudden. A power loss can cost the last writes, never a whole record.
+    #[default]
+    Process,
+    /// A power loss too: a write is acknowledged when the disk has it.
+    Disk,
+}
+
 /// A storage implementation.
 ///
 /// All methods give an [`Answer`], a future that is ready at once when the driver could answer on the spot. A driver

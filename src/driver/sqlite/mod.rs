@@ -1,0 +1,375 @@
+//! The SQLite driver: sessions in one table of a database file, shared by the processes of a host.
+//!
+//! An operation runs on the calling thread while the database is free, and on a worker thread when another connection
+//! holds it, when the disk has become slow, or when the commit has to reach the disk. Nothing here is SQL: see `table`.
+
+mod column;
+mod database;
+mod failure;
+mod pace;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use self::database::{Database, Open};
+use self::failure::{Failure, Outcome};
+use self::pace::Pace;
+use self::table::{Table, too_large};
+use super::{
+    Answer, Bounds, Created, Driver, Durability, Record, Removed, Replaced, Sweep, Touched,
+};
+use crate::clock::Millis;
+use crate::error::{Code, Result};
+use crate::session_id::SessionId;
+use crate::worker;
+
+/// How long an operation may wait for other connections, from the moment it was asked for. A little less than the two
+/// seconds that the manager gives it.
+const PATIENCE: Duration = Duration::from_millis(1_900);
+/// Pause between two tries of what SQLite does not wait for by itself, such as entering the write-ahead mode.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
+
+/// Pages of the write-ahead log, by estimate, after which they are copied into the database: 16 MiB.
+const CHECKPOINT_PAGES: usize = 4_096;
+/// Pages of the log with which writers are stopped for a moment, because they have not let it end by themselves.
+const MOST_PAGES: usize = 2 * CHECKPOINT_PAGES;
+/// Bytes in a page, SQLite's default.
+const PAGE_BYTES: usize = 4_096;
+/// Pages that a write touches besides its payload: one of the table and one of each index.
+const PAGES_PER_WRITE: usize = 3;
+/// Bytes of write-ahead log that a sweep leaves on the disk.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Sessions in a table of an SQLite database.
+///
+/// Shape: see the schema in `table`. The file is made with mode 0600, its folder with 0700; a table that is missing is
+/// made, one that node-session filled is used as it is. Opening happens at the first use, on a worker thread, and again
+/// at the next call when it failed.
+///
+/// A database file that is removed or replaced while it is open is noticed within a second; what was written to it in
+/// that second goes with it. Other SQLite libraries in the same process must not have the file open: closing it there
+/// drops the locks held here (<https://sqlite.org/howtocorrupt.html>, 2.2.1).
+///
+/// # Errors
+///
+/// `ERR_SESSION_READ` and `ERR_SESSION_WRITE` carry SQLite's own text and the name of its code; a database that stays
+/// busy for 1.9 seconds is `ERR_SESSION_TIMEOUT`. A record whose `lastActivity` is no number counts as idle.
+///
+/// Compat: `lib/handler/DatabaseSessionHandler.js`.
+pub struct Sqlite {
+    shared: Arc<Shared>,
+    /// `PATIENCE`, or less in a test.
+    patience: Duration,
+}
+
+/// What the calling thread and the workers share.
+struct Shared {
+    database: Database,
+    /// The calling thread's connection. It never waits; a worker opens it.
+    in_place: Slot,
+    /// The workers' connection. It waits for others, one operation at a time. In memory it is the same as `in_place`.
+    worker: Slot,
+    reads: Pace,
+    writes: Pace,
+    /// Pages written since the last checkpoint, by estimate.
+    pages: AtomicUsize,
+    checkpointing: AtomicBool,
+}
+
+/// A connection once it is open. Its lock is held across I/O: SQLite's connections work for one thread at a time.
+type Slot = Arc<Mutex<Option<Open>>>;
+
+/// What an operation does to the database, which decides where it runs and what its failure is called.
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    /// Writes about that many bytes.
+    Write(usize),
+}
+
+impl Sqlite {
+    /// A driver for `table` in the database file `filename`; `:memory:` is a database that ends with the driver.
+    ///
+    /// Shape: `table` is a name or `schema.name`, of any characters; it is always quoted.
+    pub fn new(filename: &Path, table: &str, bounds: Bounds, durability: Durability) -> Self {
+        let database = Database::new(filename, table, bounds, durability);
+        let in_place = Slot::default();
+        let worker = if database.is_in_memory() {
+            in_place.clone()
+        } else {
+            Slot::default()
+        };
+        let shared = Shared {
+            database,
+            in_place,
+            worker,
+            reads: Pace::default(),
+            writes: Pace::default(),
+            pages: AtomicUsize::new(0),
+            checkpointing: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Runs an operation here if that cannot block, and on a worker otherwise.
+    fn run<T: Send + 'static>(
+        &self,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T> + Send + 'static,
+    ) -> Answer<T> {
+        if self.may_run_in_place(access)
+            && let Some(result) = self.run_in_place(access, &operation)
+        {
+            return Answer::now(result);
+        }
+        self.run_on_worker(access, operation)
+    }
+
+    fn may_run_in_place(&self, access: Access) -> bool {
+        let waits_for_disk = match (access, self.shared.database.durability()) {
+            (Access::Read, _) | (_, Durability::Process) => false,
+            (Access::Write(_), Durability::Disk) => true,
+        };
+        !waits_for_disk && self.shared.pace(access).allows_in_place()
+    }
+
+    /// `None` when there is no connection yet or the database is busy: a worker has to do it.
+    fn run_in_place<T>(
+        &self,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T>,
+    ) -> Option<Result<T>> {
+        let mut slot = try_lock(&self.shared.in_place)?;
+        let started = Instant::now();
+        let open = slot.as_mut()?;
+        if open.is_check_due(started) && self.shared.database.has_moved(open) {
+            *slot = None;
+            return None;
+        }
+        let outcome = operation(&open.table);
+        self.shared.pace(access).took_in_place(started.elapsed());
+        match outcome {
+            Err(failure) if failure.is_busy() => None,
+            outcome => Some(self.shared.conclude(&mut slot, access, outcome)),
+        }
+    }
+
+    fn run_on_worker<T: Send + 'static>(
+        &self,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T> + Send + 'static,
+    ) -> Answer<T> {
+        let deadline = Instant::now() + self.patience;
+        let shared = Arc::clone(&self.shared);
+        Answer::later(worker::blocking(move || {
+            shared.run_patiently(deadline, access, operation)
+        }))
+    }
+
+    fn fits(&self, payload: &str) -> Result<()> {
+        let fits = payload.len() <= self.shared.database.bounds().max_payload;
+        fits.then_some(()).ok_or_else(too_large)
+    }
+}
+
+impl Shared {
+    /// Runs an operation on the workers' connection, again and again while the database is busy.
+    fn run_patiently<T>(
+        self: &Arc<Self>,
+        deadline: Instant,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T>,
+    ) -> Result<T> {
+        let mut slot = lock(&self.worker);
+        loop {
+            let outcome = self.attempt(&mut slot, deadline, access, &operation);
+            match outcome {
+                Err(failure) if failure.is_busy() && Instant::now() < deadline => {
+                    thread::sleep(RETRY_PAUSE);
+                }
+                outcome => return self.conclude(&mut slot, access, outcome),
+            }
+        }
+    }
+
+    fn attempt<T>(
+        &self,
+        slot: &mut Option<Open>,
+        deadline: Instant,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::Late);
+        }
+        slot.take_if(|open| self.database.has_moved(open));
+        let open = match slot {
+            Some(open) => open,
+            None => slot.insert(self.database.open(left)?),
+        };
+        self.open_in_place();
+        open.table.set_patience(left)?;
+        let started = Instant::now();
+        let outcome = operation(&open.table);
+        self.pace(access).took_elsewhere(started.elapsed());
+        outcome
+    }
+
+    fn pace(&self, access: Access) -> &Pace {
+        match access {
+            Access::Read => &self.reads,
+            Access::Write(_) => &self.writes,
+        }
+    }
+
+    /// Opens the calling thread's connection, unless that thread is using it. It goes on without one when that fails.
+    fn open_in_place(&self) {
+        if let Some(mut slot) = try_lock(&self.in_place)
+            && slot.is_none()
+        {
+            *slot = self.database.open(Duration::ZERO).ok();
+        }
+    }
+
+    /// Turns an outcome into what the caller sees, and does what has to follow it.
+    fn conclude<T>(
+        self: &Arc<Self>,
+        slot: &mut Option<Open>,
+        access: Access,
+        outcome: Outcome<T>,
+    ) -> Result<T> {
+        let failure = match outcome {
+            Ok(value) => {
+                if let Access::Write(bytes) = access {
+                    self.count_pages(PAGES_PER_WRITE + bytes / PAGE_BYTES);
+                }
+                return Ok(value);
+            }
+            Err(failure) => failure,
+        };
+        if failure.breaks_connection() {
+            *slot = None;
+        }
+        let (code, verb) = match access {
+            Access::Read => (Code::Read, "read"),
+            Access::Write(_) => (Code::Write, "write"),
+        };
+        let message = format!(
+            "cannot {verb} session table `{}`",
+            self.database.table_name()
+        );
+        Err(failure.into_error(code, message))
+    }
+
+    /// Has a worker copy the write-ahead log into the database after every so many pages, one worker at a time.
+    fn count_pages(self: &Arc<Self>, pages: usize) {
+        let total = self.pages.fetch_add(pages, Ordering::Relaxed) + pages;
+        if total < CHECKPOINT_PAGES || self.checkpointing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.pages.store(0, Ordering::Relaxed);
+        let shared = Arc::clone(self);
+        // Nobody waits for it: one that fails leaves the log longer, and the next one copies more.
+        drop(worker::blocking(move || {
+            let deadline = Instant::now() + PATIENCE;
+            let copy = |table: &Table| table.checkpoint(MOST_PAGES);
+            let done = shared.run_patiently(deadline, Access::Read, copy);
+            // The first write to a log that begins anew waits for the disk: not on the calling thread.
+            shared.writes.keep_away();
+            shared.checkpointing.store(false, Ordering::Release);
+            done
+        }));
+    }
+}
+
+impl Driver for Sqlite {
+    fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
+        let id = *id;
+        self.run(Access::Read, move |table| table.load(&id, now))
+    }
+
+    fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created> {
+        if let Err(error) = self.fits(payload) {
+            return Answer::now(Err(error));
+        }
+        let (id, payload) = (*id, Arc::clone(payload));
+        self.run(Access::Write(payload.len()), move |table| {
+            table.create(&id, &payload, now)
+        })
+    }
+
+    fn replace(
+        &self,
+        id: &SessionId,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
+        now: Millis,
+    ) -> Answer<Replaced> {
+        if let Err(error) = self.fits(payload) {
+            return Answer::now(Err(error));
+        }
+        let (id, expected, payload) = (*id, Arc::clone(expected), Arc::clone(payload));
+        self.run(Access::Write(payload.len()), move |table| {
+            table.replace(&id, &expected, &payload, now)
+        })
+    }
+
+    fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed> {
+        let (id, expected) = (*id, Arc::clone(expected));
+        self.run(Access::Write(0), move |table| table.remove(&id, &expected))
+    }
+
+    fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
+        let id = *id;
+        self.run(Access::Write(0), move |table| table.touch(&id, now))
+    }
+
+    fn destroy(&self, id: &SessionId) -> Answer<()> {
+        let id = *id;
+        self.run(Access::Write(0), move |table| table.destroy(&id))
+    }
+
+    fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep> {
+        let shared = Arc::clone(&self.shared);
+        self.run_on_worker(Access::Write(0), move |table| {
+            let sweep = table.sweep(cutoff, limit)?;
+            shared.count_pages(PAGES_PER_WRITE * sweep.removed);
+            if sweep.done && shared.database.log_bytes() > LOG_BYTES {
+                // The records are gone already; a log that stays long is tried again by the next sweep.
+                table.truncate_log().ok();
+            }
+            Ok(sweep)
+        })
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite")
+            .field("database", &self.shared.database)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<Open>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn try_lock(slot: &Slot) -> Option<MutexGuard<'_, Option<Open>>> {
+    match slot.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
