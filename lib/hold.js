@@ -6,8 +6,6 @@
  * Knows responses, not sessions: what has to happen at the two moments is given to `attach`.
  */
 
-const { kHold } = require('./symbols')
-
 /** What does nothing while a response is held. */
 const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addTrailers', 'flushHeaders', 'writeHead']
 
@@ -18,11 +16,11 @@ const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addT
  * @param {import('http').ServerResponse} response
  * @param {object} moments
  * @param {() => string[]} moments.cookies gives the `Set-Cookie` texts when the head is about to leave
- * @param {(done: () => void) => void} moments.save saves, and calls back: at once, if that is possible
+ * @param {(done: (isRefused: boolean) => void) => void} moments.save saves, and calls back: at once, if that is possible;
+ *   a refused response becomes a 500
  */
 function attach(response, moments) {
   const hold = { moments, isHeadDone: false, isEnded: false, thaw: undefined }
-  Object.defineProperty(response, kHold, { value: hold, configurable: true })
   const { writeHead, end } = response
 
   response.writeHead = function (...given) {
@@ -37,16 +35,13 @@ function attach(response, moments) {
     if (hold.isEnded) return response
     hold.isEnded = true
     let isSaved = false
-    let isHeld = false
-    moments.save(() => {
+    moments.save((isRefused) => {
       isSaved = true
-      if (!isHeld) return
-      thaw(response, hold)
-      end.apply(response, given)
+      if (hold.thaw !== undefined) hold.thaw()
+      if (isRefused && refuse(response)) end.call(response, 'Internal Server Error')
+      else end.apply(response, given)
     })
-    if (isSaved) return end.apply(response, given)
-    isHeld = true
-    freeze(response, hold)
+    if (!isSaved) freeze(response, hold)
     return response
   }
 }
@@ -111,6 +106,7 @@ function freeze(response, hold) {
   put('write', { value: () => false, writable: true })
   put('headersSent', { get: () => true })
   hold.thaw = () => {
+    hold.thaw = undefined
     names.forEach((name, at) => {
       if (own[at] === undefined) delete response[name]
       else Object.defineProperty(response, name, own[at])
@@ -121,20 +117,8 @@ function freeze(response, hold) {
   }
 }
 
-function thaw(response, hold) {
-  hold.thaw()
-  hold.thaw = undefined
-}
-
-/**
- * Turns a response whose head has not left into a 500.
- *
- * @private
- * @returns {boolean} whether that was still possible
- */
+/** Turns a response whose head has not left into a 500; gives whether that was still possible. */
 function refuse(response) {
-  const hold = response[kHold]
-  if (hold.thaw !== undefined) hold.thaw()
   if (response.headersSent) return false
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.statusCode = 500
@@ -142,4 +126,4 @@ function refuse(response) {
   return true
 }
 
-module.exports = { attach, refuse }
+module.exports = { attach }

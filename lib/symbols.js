@@ -19,6 +19,6 @@ module.exports = {
   kStage: Symbol('stage'),
   /** On a session: gives the object whose payload hooks have to be called, or `undefined`. */
   kCodec: Symbol('codec'),
-  /** On a response: what holds it until its session is saved. */
-  kHold: Symbol('hold'),
+  /** On a response: the sessions of its request. */
+  kVisits: Symbol('visits'),
 }

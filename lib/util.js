@@ -7,6 +7,7 @@
  */
 
 const native = require('./native')
+const { toError } = require('./errors')
 
 /**
  * Makes the objects on the way to a dotted name; a parent that is no object is replaced.
@@ -39,6 +40,8 @@ function compileTrust(value) {
   if (value === true) return () => true
   if (typeof value === 'number') return (address, hop) => hop < value
   const trust = new native.Trust(typeof value === 'string' ? value.split(/ *, */) : value || [])
+  const refused = trust.refused()
+  if (refused !== undefined) throw toError(refused)
   return (address) => trust.trusts(String(address))
 }
 

@@ -13,8 +13,8 @@ use std::task::{Poll, Waker};
 use crate::clock::{Clock, Millis};
 use crate::config::{Config, TouchDefault};
 use crate::cookie::keyring::Keyring;
-use crate::cookie::write::{CookieWriter, wire_value};
-use crate::cookie::{header, transport};
+use crate::cookie::write::{CookieWriter, encode, wire_value};
+use crate::cookie::{CookieOptions, header};
 use crate::driver::handler::{Activity, Handler, HandlerDriver};
 use crate::driver::{self, Bounds, Created, Driver, Replaced};
 use crate::error::{Code, Error, Result};
@@ -154,12 +154,12 @@ impl Manager {
         })
     }
 
-    /// A handler written in JavaScript as storage; `codec` is `None` for the configured form.
-    pub fn over_handler(&self, handler: Rc<dyn Handler>, codec: Option<Rc<dyn Codec>>) -> Backing {
+    /// A handler written in JavaScript as storage, in the configured form.
+    pub fn over_handler(&self, handler: Rc<dyn Handler>) -> Backing {
         let driver = HandlerDriver::new(handler, self.activity.clone(), self.config.lifetime());
         Backing {
             driver: Rc::new(driver),
-            codec: codec.unwrap_or_else(|| self.form.clone()),
+            codec: self.form.clone(),
             touch_interval: self.config.touch_interval(TouchDefault::Seldom),
         }
     }
@@ -199,14 +199,23 @@ impl Manager {
         }
     }
 
-    /// Whether a request came over https; see [`transport::is_secure`].
-    pub fn is_secure(
-        &self,
-        encrypted: bool,
-        peer_trusted: bool,
-        forwarded_proto: Option<&str>,
-    ) -> bool {
-        transport::is_secure(encrypted, peer_trusted, forwarded_proto)
+    /// The `Set-Cookie` text of any cookie, signed by the first key if asked for.
+    pub fn any_cookie(&self, options: &CookieOptions, value: &str, signed: bool) -> String {
+        let value = match signed {
+            true => encode(&format!("s:{}", self.keyring.sign(value))),
+            false => encode(value),
+        };
+        CookieWriter::new(options).set_cookie(&value, self.clock.now())
+    }
+
+    /// The session id in the cookie of that name.
+    pub fn read_cookie(&self, cookie_header: &str, name: &str) -> Option<SessionId> {
+        header::read(cookie_header, name, &self.keyring).map(|found| found.id)
+    }
+
+    /// The value that was signed, if any key signed it.
+    pub fn unsign<'v>(&self, signed: &'v str) -> Option<&'v str> {
+        self.keyring.verify(signed).map(|verified| verified.value)
     }
 
     /// Loads a session's record into it.

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -190,11 +189,6 @@ impl Engine {
             }
         }
         ended
-    }
-
-    /// How many operations are under way.
-    pub fn pending(&self) -> usize {
-        self.operations.borrow().len()
     }
 
     /// Drops all operations, because the environment ends.

@@ -2,6 +2,7 @@
 //!
 //! The only files that name napi. No rule of sessions is decided here.
 
+mod cookie;
 mod engine;
 mod handler;
 mod js;

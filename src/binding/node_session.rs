@@ -12,12 +12,13 @@ use super::registry::{self, Realm};
 use super::reply;
 use super::settings;
 use crate::clock::Clock;
-use crate::config::{Config, TrustProxy};
+use crate::config::Config;
 use crate::manager::Manager;
 use crate::session::Thrown;
 
 /// An engine: the options of one NodeSession, its driver and its sessions. Functions take it by its `number`.
 #[napi(custom_finalize)]
+#[derive(Debug)]
 pub struct NodeSession {
     number: Option<u32>,
     warnings: Vec<String>,
@@ -140,35 +141,6 @@ impl NodeSession {
     #[napi(getter, catch_unwind)]
     pub fn strict_save(&self) -> bool {
         self.with(|engine| engine.manager.config.strict_save)
-    }
-
-    /// Whether the proxy at `address`, the first hop, is believed; functions are asked in JavaScript instead.
-    #[napi(catch_unwind)]
-    pub fn trusts(&self, address: String) -> bool {
-        self.with(|engine| match &engine.manager.config.trust_proxy {
-            TrustProxy::Off | TrustProxy::Function => false,
-            TrustProxy::Everyone => true,
-            TrustProxy::Hops(hops) => *hops > 0,
-            TrustProxy::Ranges(trust) => trust.trusts(&address),
-        })
-    }
-
-    /// Whether a request came over https.
-    /// @param encrypted whether its socket is a TLS socket
-    /// @param peerTrusted whether its peer is a proxy that is believed
-    /// @param forwardedProto its `X-Forwarded-Proto` header
-    #[napi(catch_unwind)]
-    pub fn is_secure(
-        &self,
-        encrypted: bool,
-        peer_trusted: bool,
-        forwarded_proto: Option<String>,
-    ) -> bool {
-        self.with(|engine| {
-            engine
-                .manager
-                .is_secure(encrypted, peer_trusted, forwarded_proto.as_deref())
-        })
     }
 
     fn with(&self, ask: impl FnOnce(&Engine) -> bool) -> bool {

@@ -32,7 +32,7 @@ fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
     })
 }
 
-fn visit(engine: &Engine, cookie: Option<Text>, verified: Option<Text>) -> Result<Visit> {
+pub(super) fn visit(engine: &Engine, cookie: Option<Text>, verified: Option<Text>) -> Result<Visit> {
     match verified.and_then(|id| SessionId::parse(id.as_str())) {
         Some(id) => Ok(engine.manager.visit_verified(id)),
         None => engine.manager.visit(cookie.as_ref().map(Text::as_str)),
@@ -152,20 +152,22 @@ pub fn new_session(engine: u32, id: Option<Text>) -> f64 {
     )
 }
 
-/// Where a session is stored: a handler and payload hooks of JavaScript's where they are given, else what the options say.
+/// Where and how a session is stored: by a handler and payload hooks of JavaScript's where they are given, else as the
+/// options say.
 fn backing(engine: &Rc<Engine>, handler: Js, store: Js) -> Result<Backing> {
     let unusable = |Thrown| Error::new(Code::Internal, "the session handler cannot be kept");
-    if handler.0.is_null() || engine.scope.type_of(handler) == Ok(napi::ValueType::Undefined) {
-        return engine.manager.built_in();
-    }
-    let handler = Rc::new(JsHandler::new(engine.clone(), handler).map_err(unusable)?);
-    let codec: Option<Rc<dyn crate::manager::Codec>> = match engine.scope.type_of(store) {
-        Ok(napi::ValueType::Object) => Some(Rc::new(
-            JsCodec::new(engine.clone(), store).map_err(unusable)?,
-        )),
-        _ => None,
+    let is_given = |value: Js| engine.scope.type_of(value) == Ok(napi::ValueType::Object);
+    let mut backing = match is_given(handler) {
+        true => {
+            let handler = JsHandler::new(engine.clone(), handler).map_err(unusable)?;
+            engine.manager.over_handler(Rc::new(handler))
+        }
+        false => engine.manager.built_in()?,
     };
-    Ok(engine.manager.over_handler(handler, codec))
+    if is_given(store) {
+        backing.codec = Rc::new(JsCodec::new(engine.clone(), store).map_err(unusable)?);
+    }
+    Ok(backing)
 }
 
 fn load(entry: &Rc<Entry>, backing: Backing) -> Reply {

@@ -2,6 +2,7 @@
 //!
 //! Makes names and paths of them; opens none.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::setting::{Options, Setting};
@@ -51,6 +52,15 @@ impl TableName {
     /// The table's own name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
     }
 }
 

@@ -30,6 +30,13 @@ pub(super) fn encoded(signed: &str) -> String {
     wire
 }
 
+/// A cookie's value as it travels: what JavaScript's `encodeURIComponent` gives.
+pub fn encode(value: &str) -> String {
+    let mut wire = String::with_capacity(value.len() + 16);
+    encode_component(value, &mut wire);
+    wire
+}
+
 /// Appends what JavaScript's `encodeURIComponent` gives for `text`.
 fn encode_component(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";

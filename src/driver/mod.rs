@@ -9,6 +9,7 @@ pub(crate) mod conformance;
 pub mod file;
 pub mod handler;
 pub mod memory;
+pub mod sqlite;
 
 use std::fmt;
 use std::future::Future;
@@ -36,12 +37,13 @@ pub struct BuiltIn {
 }
 
 /// The drivers there are.
-pub const BUILT_IN: [BuiltIn; 2] = [
+pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "memory",
         touch: TouchDefault::EveryRequest,
         make: |config, bounds| Ok(Box::new(memory::Memory::new(bounds, config.max_sessions))),
     },
+    #[cfg(unix)]
     BuiltIn {
         name: "file",
         touch: TouchDefault::EveryRequest,
@@ -51,6 +53,15 @@ pub const BUILT_IN: [BuiltIn; 2] = [
                 bounds,
                 config.durability,
             )))
+        },
+    },
+    BuiltIn {
+        name: "database",
+        touch: TouchDefault::Seldom,
+        make: |config, bounds| {
+            let database = config.database.clone()?;
+            let table = database.table.to_string();
+            Ok(Box::new(sqlite::Sqlite::new(&database.filename, &table, bounds, config.durability)))
         },
     },
 ];
@@ -139,16 +150,6 @@ pub struct Bounds {
     pub idle_timeout: Millis,
     /// Largest payload in bytes that is read or written.
     pub max_payload: usize,
-}
-
-/// What an acknowledged write survives, for drivers that keep files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// The end of the process, however sudden. A power loss can cost the last writes, never a whole record.
-    #[default]
-    Process,
-    /// A power loss too: a write is acknowledged when the disk has it.
-    Disk,
 }
 
 /// A storage implementation.

@@ -107,6 +107,13 @@ impl Session {
             .is_some_and(|stored| stored.id == identity.id)
     }
 
+    /// Gives the session the id that a visitor's cookie names.
+    pub fn identify(&self, id: SessionId) {
+        let mut identity = self.identity.borrow_mut();
+        identity.id = id;
+        identity.from_visitor = true;
+    }
+
     /// Gives the session the id the application chose, which need not be stored.
     pub fn set_id(&self, id: SessionId) {
         let mut identity = self.identity.borrow_mut();

@@ -1,0 +1,177 @@
+'use strict'
+
+/**
+ * Sessions for Node.js web applications: the public face of the native engine.
+ *
+ * Compat: `index.js` of node-session 1.2.1, method for method.
+ */
+
+const { EventEmitter } = require('node:events')
+const util = require('node:util')
+const { merge } = require('./lib/config')
+const { compileTrust } = require('./lib/util')
+const { SessionError } = require('./lib/errors')
+const { identify, start } = require('./lib/visits')
+const native = require('./lib/native')
+const { kNumber } = require('./lib/symbols')
+const SessionManager = require('./lib/SessionManager')
+const Store = require('./lib/store/Store')
+const EncryptedStore = require('./lib/store/EncryptedStore')
+
+/** Shortest time between two warnings about errors that nobody listens for. Units: milliseconds. */
+const WARNING_INTERVAL = 60000
+
+/**
+ * The sessions of an application.
+ *
+ * @public
+ * @param {object} config the options; `secret` is required
+ * @param {{encrypt(text: string): string, decrypt(text: string): string}} [encrypter] used in the place of the engine's
+ *   own encryption when the option `encrypt` is set
+ * @throws {SessionError} `ERR_SESSION_CONFIG`, naming the option and what is allowed
+ */
+function NodeSession(config, encrypter) {
+  if (!(this instanceof NodeSession)) return new NodeSession(config, encrypter)
+  EventEmitter.call(this)
+  const options = merge(config)
+  if (!options.secret) throw new SessionError('ERR_SESSION_CONFIG', 'secret option required for sessions')
+  hide(this, '__manager', new SessionManager(options, encrypter))
+  if (options.trustProxy && !options.trustProxyFn) options.trustProxyFn = compileTrust(options.trustProxy)
+  hide(this, '__config', options)
+  hide(this, '__warnedAt', -Infinity)
+  for (const warning of this.__manager.__engine().native.warnings) process.emitWarning(warning, 'SessionWarning')
+}
+
+/** Keeps a field that may lead to secrets out of listings. */
+function hide(object, name, value) {
+  Object.defineProperty(object, name, { value, writable: true, configurable: true })
+}
+
+Object.setPrototypeOf(NodeSession.prototype, EventEmitter.prototype)
+Object.setPrototypeOf(NodeSession, EventEmitter)
+
+/**
+ * Starts the session of a request, as `request.session`. The response ends when it has been saved.
+ *
+ * @public
+ * @param {import('http').IncomingMessage} request
+ * @param {import('http').ServerResponse} response
+ * @param {(error?: Error) => void} [callback] called with an error when the storage cannot be read; the session can still
+ *   be used, but is not saved. Without a callback a promise is returned, which gives the session
+ */
+NodeSession.prototype.startSession = function startSession(request, response, callback) {
+  if (typeof callback === 'function') {
+    start(this, request, response, callback)
+    return undefined
+  }
+  return new Promise((resolve, reject) => {
+    start(this, request, response, (error) => (error ? reject(error) : resolve(request.session)))
+  })
+}
+
+NodeSession.prototype.__startSession = function __startSession(request, callback) {
+  this.getSession(request, (session) => {
+    request.session = session
+    session.start(callback)
+  })
+}
+
+/**
+ * Gives the session that a request's cookie names, not started.
+ *
+ * @public
+ * @param {import('http').IncomingMessage} request
+ * @param {(session: Store) => void} callback
+ */
+NodeSession.prototype.getSession = function getSession(request, callback) {
+  this.__manager.driver(null, (session) => {
+    identify(session, request, this.__manager)
+    callback(session)
+  })
+}
+
+NodeSession.prototype.__addCookieToResponse = function __addCookieToResponse(request, response) {
+  const { session } = request
+  if (this.__config.secure && !this.__isSecure(request)) return
+  const cookie = native.sessionCookie(session[kNumber])
+  if (cookie !== undefined) response.appendHeader('set-cookie', cookie)
+}
+
+NodeSession.prototype.__getCookieLifetime = function __getCookieLifetime() {
+  return this.__config.expireOnClose ? 0 : this.__config.lifetime
+}
+
+NodeSession.prototype.__closeSession = function __closeSession(session, callback) {
+  session.save(callback)
+  this.__collectGarbage(session)
+}
+
+NodeSession.prototype.__collectGarbage = function __collectGarbage(session) {
+  if (!this.__configHitsLottery()) return
+  const handler = session.getHandler()
+  if (handler && typeof handler.gc === 'function') handler.gc(this.__config.lifetime)
+}
+
+NodeSession.prototype.__configHitsLottery = function __configHitsLottery() {
+  const [hits, draws] = this.__config.lottery
+  return Math.floor(Math.random() * draws) < hits
+}
+
+/** Compat: sets any cookie, signed when `options.signed` is set; objects as `j:` and their JSON. */
+NodeSession.prototype.__setCookie = function __setCookie(request, response, name, value, options = {}) {
+  if (options.secure && !this.__isSecure(request)) return
+  const plain = typeof value === 'object' ? `j:${JSON.stringify(value)}` : String(value)
+  const cookie = native.serialiseCookie(this.__manager.__engine().number, name, plain, options)
+  response.appendHeader('set-cookie', cookie)
+}
+
+NodeSession.prototype.__isSecure = function __isSecure(request) {
+  const socket = request.socket ?? request.connection
+  const { trustProxy, trustProxyFn } = this.__config
+  const isTrusted = Boolean(trustProxy && trustProxyFn && trustProxyFn(socket?.remoteAddress, 0))
+  const forwarded = request.headers['x-forwarded-proto']
+  return native.isSecure(Boolean(socket?.encrypted), isTrusted, typeof forwarded === 'string' ? forwarded : undefined)
+}
+
+NodeSession.prototype.__getCookie = function __getCookie(request, name) {
+  if (request.signedCookies) return request.signedCookies[name]
+  return native.readCookie(this.__manager.__engine().number, request.headers.cookie ?? '', name)
+}
+
+NodeSession.prototype.__unsignCookie = function __unsignCookie(value) {
+  return native.unsign(this.__manager.__engine().number, String(value)) ?? false
+}
+
+/**
+ * Replaces the encrypter of sessions started from now on.
+ *
+ * @public
+ * @param {{encrypt(text: string): string, decrypt(text: string): string}} encrypter
+ */
+NodeSession.prototype.setEncrypter = function setEncrypter(encrypter) {
+  this.__manager.setEncrypter(encrypter)
+}
+
+/** Emits an event about a request; an error that nobody listens for becomes a warning, once a minute. */
+NodeSession.prototype.__report = function __report(event, error, request, response) {
+  if (this.listenerCount(event) > 0) {
+    this.emit(event, error, request, response)
+  } else if (event === 'error' && Date.now() - this.__warnedAt >= WARNING_INTERVAL) {
+    this.__warnedAt = Date.now()
+    process.emitWarning(error)
+  }
+}
+
+NodeSession.prototype[util.inspect.custom] = function inspect() {
+  return `NodeSession { driver: '${this.__config.driver}', cookie: '${this.__config.cookie}' }`
+}
+
+NodeSession.Store = Store
+NodeSession.EncryptedStore = EncryptedStore
+NodeSession.SessionManager = SessionManager
+NodeSession.SessionError = SessionError
+NodeSession.FileSessionHandler = require('./lib/handler/FileSessionHandler')
+NodeSession.MemorySessionHandler = require('./lib/handler/MemorySessionHandler')
+NodeSession.DatabaseSessionHandler = require('./lib/handler/DatabaseSessionHandler')
+
+module.exports = NodeSession

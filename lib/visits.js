@@ -1,0 +1,229 @@
+'use strict'
+
+/**
+ * The sessions of one request: opened, sent as cookies with the head, saved at the end.
+ */
+
+const native = require('./native')
+const { attach } = require('./hold')
+const { SessionError, toError } = require('./errors')
+const { Opened, STAGE, awaitLoad, keepUntilCollected, load, saveNow, whenLoaded } = require('./session')
+const { kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
+const Store = require('./store/Store')
+
+/** One NodeSession's session in one request. */
+class Visit {
+  constructor(nodeSession, request, response) {
+    this.nodeSession = nodeSession
+    this.request = request
+    this.response = response
+    this.store = undefined
+    /** Who waits for the session to be started; `undefined` once it is. */
+    this.waiting = []
+    this.error = undefined
+  }
+
+  /** The session that counts when the response goes out: what the application put in its place, if that is one. */
+  current() {
+    const { session } = this.request
+    return session instanceof Store ? session : this.store
+  }
+
+  /** Calls back when the session is started, with the error if it could not be. */
+  whenStarted(callback) {
+    if (this.waiting !== undefined) this.waiting.push(callback)
+    else if (this.error === undefined) callback()
+    else callback(this.error)
+  }
+
+  /** Takes what opening reported. */
+  started(report) {
+    if (report !== undefined) {
+      const error = report instanceof Error ? report : toError(report)
+      if (report.kind === 'corrupt') this.nodeSession.emit('corrupt', error, this.request)
+      else this.error = error
+    }
+    const { waiting } = this
+    this.waiting = undefined
+    for (const callback of waiting) this.whenStarted(callback)
+  }
+
+  cookie() {
+    const session = this.current()
+    if (session === undefined) return undefined
+    session[kHeadSent] = true
+    if (this.nodeSession.__manager.__engine().secure && !this.nodeSession.__isSecure(this.request)) return undefined
+    return native.sessionCookie(session[kNumber])
+  }
+
+  /** Saves the session; calls back with whether the response is to be refused. */
+  save(done) {
+    const session = this.current()
+    if (session === undefined) {
+      done(false)
+      return
+    }
+    if (this.request.session !== session) {
+      process.emitWarning('req.session was replaced by something that is no session; it is not saved', 'SessionWarning')
+    }
+    const saved = (report) => done(report !== undefined && this.report(report))
+    if (session.save === Store.prototype.save) {
+      saveNow(session, true, saved)
+    } else {
+      keepUntilCollected(session)
+      whenLoaded(session, () => saveByApplication(session, saved))
+    }
+  }
+
+  /** Tells the application what went wrong with a save. Gives whether the response is to be refused. */
+  report(report) {
+    const error = report instanceof Error ? report : toError(report)
+    const event = error.code === 'ERR_SESSION_GONE' ? 'gone' : 'error'
+    this.nodeSession.__report(event, error, this.request, this.response)
+    return event === 'error' && this.nodeSession.__manager.__engine().strictSave
+  }
+}
+
+/** Calls the application's own `save`, whatever it throws. */
+function saveByApplication(session, done) {
+  let isDone = false
+  const once = (error) => {
+    if (isDone) return
+    isDone = true
+    done(error || undefined)
+  }
+  try {
+    session.save(once)
+  } catch (error) {
+    once(error)
+  }
+}
+
+/** The sessions of a response, by their NodeSessions. */
+class Visits {
+  constructor(response) {
+    this.list = []
+    Object.defineProperty(response, kVisits, { value: this })
+    attach(response, {
+      cookies: () => this.list.map((visit) => visit.cookie()).filter((cookie) => cookie !== undefined),
+      save: (done) => this.save(done),
+    })
+    if (typeof response.on === 'function') response.on('close', () => this.abandon())
+  }
+
+  find(nodeSession) {
+    return this.list.find((visit) => visit.nodeSession === nodeSession)
+  }
+
+  save(done) {
+    let left = this.list.length
+    let isRefused = false
+    for (const visit of this.list) {
+      visit.whenStarted(() => {
+        visit.save((refuse) => {
+          isRefused ||= refuse
+          left -= 1
+          if (left === 0) done(isRefused)
+        })
+      })
+    }
+  }
+
+  /** The connection has closed. A response that never ends gives its sessions up when nobody holds them. */
+  abandon() {
+    for (const { store } of this.list) {
+      if (store !== undefined && store[kStage] !== STAGE.ENDED) keepUntilCollected(store)
+    }
+  }
+}
+
+/** The id that a cookie parser verified, or `undefined`. Compat: it comes before the header. */
+function verifiedId(request, name) {
+  const { signedCookies } = request
+  const id = signedCookies ? signedCookies[name] : undefined
+  return typeof id === 'string' ? id : undefined
+}
+
+function cookieHeader(request) {
+  const header = request.headers.cookie
+  return typeof header === 'string' ? header : undefined
+}
+
+/**
+ * Starts the session of a request; once, however often it is called.
+ *
+ * @private
+ */
+function start(nodeSession, request, response, callback) {
+  const visits = response[kVisits] ?? new Visits(response)
+  const earlier = visits.find(nodeSession)
+  if (earlier !== undefined) {
+    earlier.whenStarted(callback)
+    return
+  }
+  const visit = new Visit(nodeSession, request, response)
+  visits.list.push(visit)
+  visit.whenStarted(callback)
+  const manager = nodeSession.__manager
+  try {
+    if (manager.__isCustom(manager.getDefaultDriver())) startCustom(visit, manager)
+    else startBuiltIn(visit, manager)
+  } catch (error) {
+    visit.started(error)
+  }
+}
+
+function startBuiltIn(visit, manager) {
+  const { request } = visit
+  const engine = manager.__engine()
+  const live = {}
+  const header = cookieHeader(request)
+  const verified = verifiedId(request, manager.__config.cookie)
+  if (manager.__encrypter) {
+    const store = manager.__open(engine, native.visitSession(engine.number, header, verified), live)
+    begin(visit, store)
+    load(store, (report) => visit.started(report))
+    return
+  }
+  const number = native.openSession(engine.number, live, header, verified)
+  const store = manager.__open(engine, Math.abs(number), live)
+  begin(visit, store)
+  if (number < 0) {
+    awaitLoad(store, native.takeOpening(-number), (report) => later(engine, () => visit.started(report)))
+    return
+  }
+  store[kStage] = STAGE.STARTED
+  later(engine, () => visit.started())
+}
+
+/** Compat: the memory driver calls back at once, the others never do. */
+function later(engine, callback) {
+  if (engine.driver === 'memory') callback()
+  else process.nextTick(callback)
+}
+
+function startCustom(visit, manager) {
+  manager.driver(null, (store) => {
+    if (!(store instanceof Store)) {
+      const message = `the driver \`${manager.getDefaultDriver()}\` must call back with a session, as __buildSession makes one`
+      visit.started(new SessionError('ERR_SESSION_CONFIG', message))
+      return
+    }
+    identify(store, visit.request, manager)
+    begin(visit, store)
+    store.start((error) => visit.started(error))
+  })
+}
+
+/** Gives a session the id that a request's cookie names. */
+function identify(store, request, manager) {
+  const verified = verifiedId(request, store.getName())
+  native.identifySession(store[kNumber], manager.__engine().number, cookieHeader(request), verified)
+}
+
+function begin(visit, store) {
+  visit.store = store
+  visit.request.session = store
+}
+
+module.exports = { start, identify }
