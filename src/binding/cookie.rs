@@ -23,20 +23,28 @@ impl Trust {
     #[napi(constructor, catch_unwind)]
     pub fn new(items: Vec<String>) -> Self {
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
-        Trust { ranges: transport::Trust::ranges(&items) }
+        Trust {
+            ranges: transport::Trust::ranges(&items),
+        }
     }
 
     /// Why the items were refused, as `{kind, code, message}`; `undefined` when they were not.
     #[napi(catch_unwind, ts_return_type = "object | undefined")]
     pub fn refused(&self, env: Env) -> Js {
         let report = |error| reply::report(Scope(env.raw()), "error", error).ok();
-        self.ranges.as_ref().err().and_then(report).unwrap_or(Js::UNDEFINED)
+        self.ranges
+            .as_ref()
+            .err()
+            .and_then(report)
+            .unwrap_or(Js::UNDEFINED)
     }
 
     /// Whether the proxy at an address is believed.
     #[napi(catch_unwind)]
     pub fn trusts(&self, address: String) -> bool {
-        self.ranges.as_ref().is_ok_and(|ranges| ranges.trusts(&address))
+        self.ranges
+            .as_ref()
+            .is_ok_and(|ranges| ranges.trusts(&address))
     }
 }
 
@@ -47,13 +55,19 @@ impl Trust {
 /// @param forwardedProto its `X-Forwarded-Proto` header
 #[napi(catch_unwind)]
 pub fn is_secure(encrypted: bool, peer_trusted: bool, forwarded_proto: Option<Text>) -> bool {
-    transport::is_secure(encrypted, peer_trusted, forwarded_proto.as_ref().map(Text::as_str))
+    transport::is_secure(
+        encrypted,
+        peer_trusted,
+        forwarded_proto.as_ref().map(Text::as_str),
+    )
 }
 
 /// The session id in the cookie of that name, or `undefined`.
 #[napi(catch_unwind)]
 pub fn read_cookie(engine: u32, header: Text, name: Text) -> Option<String> {
-    let id = registry::engine(engine)?.manager.read_cookie(header.as_str(), name.as_str())?;
+    let id = registry::engine(engine)?
+        .manager
+        .read_cookie(header.as_str(), name.as_str())?;
     Some(id.as_str().to_owned())
 }
 
@@ -84,7 +98,12 @@ pub struct AnyCookie {
 
 /// The text of a `Set-Cookie` header.
 #[napi(catch_unwind)]
-pub fn serialise_cookie(engine: u32, name: String, value: Text, options: AnyCookie) -> Option<String> {
+pub fn serialise_cookie(
+    engine: u32,
+    name: String,
+    value: Text,
+    options: AnyCookie,
+) -> Option<String> {
     let attributes = CookieOptions {
         name,
         path: Some(options.path.unwrap_or_else(|| "/".to_owned())),
@@ -97,7 +116,11 @@ pub fn serialise_cookie(engine: u32, name: String, value: Text, options: AnyCook
         max_age: options.max_age.map(|millis| Millis(millis as i64)),
     };
     let engine = registry::engine(engine)?;
-    Some(engine.manager.any_cookie(&attributes, value.as_str(), options.signed.unwrap_or(false)))
+    Some(
+        engine
+            .manager
+            .any_cookie(&attributes, value.as_str(), options.signed.unwrap_or(false)),
+    )
 }
 
 /// Gives a session the id that a request's cookie names; a new one when it names none.
@@ -105,7 +128,9 @@ pub fn serialise_cookie(engine: u32, name: String, value: Text, options: AnyCook
 /// @param verified the session id that a cookie parser verified
 #[napi(catch_unwind)]
 pub fn identify_session(session: f64, engine: u32, cookie: Option<Text>, verified: Option<Text>) {
-    let (Some(entry), Some(engine)) = (registry::entry(session), registry::engine(engine)) else { return };
+    let (Some(entry), Some(engine)) = (registry::entry(session), registry::engine(engine)) else {
+        return;
+    };
     if let Ok(visit) = super::operations::visit(&engine, cookie, verified)
         && visit.may_exist
     {

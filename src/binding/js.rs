@@ -291,8 +291,20 @@ impl Scope {
         )))
     }
 
+    /// `undefined`, where a value is needed.
+    fn undefined(self) -> Result<Js, Thrown> {
+        Ok(Js(give!(ptr::null_mut(), |out| {
+            sys::napi_get_undefined(self.0, &mut out)
+        })))
+    }
+
     /// Assigns `object[key] = value`.
     pub fn set(self, object: Js, key: Js, value: Js) -> Result<(), Thrown> {
+        let value = if value.0.is_null() {
+            self.undefined()?
+        } else {
+            value
+        };
         // SAFETY: see `give!`.
         check(unsafe { sys::napi_set_property(self.0, object.0, key.0, value.0) })
     }
@@ -342,9 +354,7 @@ impl Scope {
 
     /// Calls `function` with `undefined` as `this`.
     pub fn call(self, function: Js, arguments: &[Js]) -> Result<Js, Thrown> {
-        let this = give!(ptr::null_mut(), |out| sys::napi_get_undefined(
-            self.0, &mut out
-        ));
+        let this = self.undefined()?.0;
         let arguments: smallargs::Args = smallargs::collect(arguments, this);
         Ok(Js(give!(ptr::null_mut(), |out| sys::napi_call_function(
             self.0,

@@ -32,7 +32,11 @@ fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
     })
 }
 
-pub(super) fn visit(engine: &Engine, cookie: Option<Text>, verified: Option<Text>) -> Result<Visit> {
+pub(super) fn visit(
+    engine: &Engine,
+    cookie: Option<Text>,
+    verified: Option<Text>,
+) -> Result<Visit> {
     match verified.and_then(|id| SessionId::parse(id.as_str())) {
         Some(id) => Ok(engine.manager.visit_verified(id)),
         None => engine.manager.visit(cookie.as_ref().map(Text::as_str)),

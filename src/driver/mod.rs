@@ -61,7 +61,12 @@ pub const BUILT_IN: &[BuiltIn] = &[
         make: |config, bounds| {
             let database = config.database.clone()?;
             let table = database.table.to_string();
-            Ok(Box::new(sqlite::Sqlite::new(&database.filename, &table, bounds, config.durability)))
+            Ok(Box::new(sqlite::Sqlite::new(
+                &database.filename,
+                &table,
+                bounds,
+                config.durability,
+            )))
         },
     },
 ];
