@@ -80,7 +80,7 @@ declare namespace NodeSession {
    */
   export interface SessionData {}
 
-  /** The options of `new NodeSession(options)`. */
+  /** The options of `new NodeSession(options)`. One that is `undefined` has its default. */
   export interface Options {
     /**
      * Signs the cookie, and seals payloads when `encrypt` is on. Required.
@@ -95,7 +95,7 @@ declare namespace NodeSession {
      * `'native'` is another name for `'file'`.
      * @default 'file'
      */
-    driver?: 'file' | 'memory' | 'database' | 'native' | (string & {})
+    driver?: 'file' | 'memory' | 'database' | 'native' | (string & {}) | undefined
 
     /**
      * Idle time, in milliseconds since the session's last request, after which the session ends.
@@ -104,99 +104,99 @@ declare namespace NodeSession {
      * a cookie that lasts until the browser closes, and an idle time of 24 hours.
      * @default 300000
      */
-    lifetime?: number
+    lifetime?: number | undefined
 
     /**
      * Leaves `Max-Age` and `Expires` out, so that the cookie lasts until the browser closes. `lifetime` goes on
      * limiting the idle time on the server.
      * @default false
      */
-    expireOnClose?: boolean
+    expireOnClose?: boolean | undefined
 
     /**
      * Folder of the file driver, made when it is missing. Only files whose name is a session id are ever touched.
      * @default `${process.cwd()}/sessions`
      */
-    files?: string
+    files?: string | undefined
 
     /**
      * Database of the database driver.
      * @default false, which is an SQLite database in the file `<files>.sqlite`
      */
-    connection?: false | SqliteConnection
+    connection?: false | SqliteConnection | undefined
 
     /**
      * Table of the database driver, made when it is missing. Letters, digits, `_` and `$`, not beginning with a digit.
      * @default 'sessions'
      */
-    table?: string
+    table?: string | undefined
 
     /**
      * Odds that a request starts the removal of idle sessions, as `[hits, outOf]`. `[0, 100]` switches it off; idle
      * sessions are never loaded in either case.
      * @default [2, 100]
      */
-    lottery?: readonly [hits: number, outOf: number]
+    lottery?: readonly [hits: number, outOf: number] | undefined
 
     /**
      * Name of the cookie. `__Host-` and `__Secure-` names need the options that browsers ask of them.
      * @default 'node_session'
      */
-    cookie?: string
+    cookie?: string | undefined
 
     /**
      * `Path` of the cookie. `''` leaves the attribute out.
      * @default '/'
      */
-    path?: string | null
+    path?: string | null | undefined
 
     /**
      * `Domain` of the cookie. Unset, the cookie belongs to the one host that sent it.
      * @default null
      */
-    domain?: string | null
+    domain?: string | null | undefined
 
     /**
      * Sends the cookie over https only. On a request that is not secure (see `trustProxy`) no cookie is sent at all.
      * @default false
      */
-    secure?: boolean
+    secure?: boolean | undefined
 
     /**
      * Hides the cookie from JavaScript in the browser.
      * @default true
      */
-    httpOnly?: boolean
+    httpOnly?: boolean | undefined
 
     /**
      * `SameSite` of the cookie. `'none'` needs `secure`.
      * @default unset: the attribute is left out, and the browser decides
      */
-    sameSite?: 'lax' | 'strict' | 'none'
+    sameSite?: 'lax' | 'strict' | 'none' | undefined
 
     /**
      * `Partitioned`: a cookie jar for each top-level site. Needs `secure`.
      * @default false
      */
-    partitioned?: boolean
+    partitioned?: boolean | undefined
 
     /**
      * `Priority` of the cookie, for browsers that evict by it.
      * @default unset: the attribute is left out
      */
-    priority?: 'low' | 'medium' | 'high'
+    priority?: 'low' | 'medium' | 'high' | undefined
 
     /**
      * Seals stored payloads with AES-256-GCM, or with the `encrypter` given to the constructor.
      * @default false
      */
-    encrypt?: boolean
+    encrypt?: boolean | undefined
 
     /**
      * With `encrypt`, also reads payloads that node-session 1.x encrypted; they are sealed anew at their next save.
      * @default true
      */
-    legacyPayloads?: boolean
+    legacyPayloads?: boolean | undefined
 
     /**
      * Which proxies may say, by `X-Forwarded-Proto`, that a request came over https: all (`true`), the nearest so many,
@@ -204,49 +204,49 @@ declare namespace NodeSession {
      * `'linklocal'` and `'uniquelocal'`), or a function.
      * @default false
      */
-    trustProxy?: boolean | number | string | readonly string[] | TrustProxy
+    trustProxy?: boolean | number | string | readonly string[] | TrustProxy | undefined
 
     /** Used in place of what `trustProxy` says, when `trustProxy` is set. */
-    trustProxyFn?: TrustProxy
+    trustProxyFn?: TrustProxy | undefined
 
     /**
      * Deepest nesting of objects and arrays that is saved, in levels. Deeper: `ERR_SESSION_DEPTH`.
      * @default 1000
      */
-    maxDepth?: number
+    maxDepth?: number | undefined
 
     /**
      * Largest payload that is saved or loaded, in bytes of its stored text. Larger: `ERR_SESSION_TOO_LARGE`.
      * @default 1048576
      */
-    maxBytes?: number
+    maxBytes?: number | undefined
 
     /**
      * Most sessions that the memory driver holds; beyond it, those idle the longest go first.
      * @default 1000000
      */
-    maxSessions?: number
+    maxSessions?: number | undefined
 
     /**
      * What a save that was reported as done survives: the end of the process, or (`'disk'`) also a loss of power.
      * For the file and database drivers.
      * @default 'process'
      */
-    durability?: 'process' | 'disk'
+    durability?: 'process' | 'disk' | undefined
 
     /**
      * Answers 500 when the session cannot be saved and the headers have not been sent. Otherwise the response is
      * delivered as it is and the `'error'` event tells of the loss.
      * @default false
      */
-    strictSave?: boolean
+    strictSave?: boolean | undefined
 
     /**
      * Shortest time between two records of a session's activity, in milliseconds since the last one. A session may
      * outlive `lifetime` by as much, and is never cut short.
      * @default 0 for the memory and file drivers; a tenth of `lifetime`, at most 60000, for the database driver
      */
-    touchInterval?: number
+    touchInterval?: number | undefined
   }
 
   /** Text, taken as UTF-8, or bytes (a `Buffer` is a `Uint8Array`). */

@@ -17,6 +17,7 @@ declare class Store {
   constructor(name: string, handler: NodeSession.SessionHandler, id?: string | null)
 
   /** The value at `key`, or `undefined`. A flat key of that very name is found too, when the path leads nowhere. */
+  get<K extends Name>(key: K): NodeSession.SessionData[K] | undefined
   get<P extends Key>(key: Checked<Attributes, P>): Value<P> | undefined
   /**
    * The value at `key`, or `defaultValue` when that is `undefined`; `null`, `0`, `''` and `false` are values.
@@ -37,6 +38,7 @@ declare class Store {
   /** Stores each member of `values` under its own name, which is a path like any other key. */
   put<T extends object>(values: T & Values<T>): void
   /** Stores `value` at `key`; missing parents are made. */
+  put<K extends Name>(key: K, value: NodeSession.SessionData[K]): void
   put<P extends Key>(key: Checked<Attributes, P>, value: Value<P>): void
 
   /** Appends `value` to the array at `key`, which is made when missing. Does nothing when something else is there. */
@@ -91,7 +93,7 @@ declare class Store {
    * Call `regenerate(true)` at every log-in: an id that an attacker knows is then worth nothing.
    *
    * @param destroy removes what is stored under the old id. Default `false`: it stays valid until it has been idle for `lifetime`.
-   * @returns whether the id changed.
+   * @returns whether the id changed. Once the headers have been sent it cannot: the visitor would not learn it.
    */
   regenerate(destroy?: boolean): boolean
   /** The same as `regenerate`. */
@@ -131,6 +133,9 @@ declare class Store {
 
 /** What a session holds: the application's data, and what the session itself keeps there. */
 type Attributes = NodeSession.SessionData & { _token: string }
+
+/** A declared name. The overloads for it alone serve functions that are generic over it. */
+type Name = keyof NodeSession.SessionData & string
 
 /** Any text; the declared paths are spelt out so that editors offer them. */
 type Key = KnownPath<Attributes> | (string & {})

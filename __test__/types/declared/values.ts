@@ -85,3 +85,13 @@ all.views = 1
 all.unknown = 1
 // @ts-expect-error the live object is typed too
 all.views = 'many'
+
+// Functions that are generic over the declared names.
+type Name = keyof NodeSession.SessionData & string
+function swap<K extends Name>(key: K, value: NodeSession.SessionData[K]): NodeSession.SessionData[K] | undefined {
+  const before = session.get(key)
+  session.put(key, value)
+  return before
+}
+const before = swap('views', 1)
+type _before = Expect<Equal<typeof before, number | undefined>>

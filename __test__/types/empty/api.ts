@@ -140,3 +140,6 @@ const sealed: NodeSession.Store = new NodeSession.EncryptedStore('node_session',
 sealed.getId()
 class Application extends NodeSession {}
 new Application({ secret: 'text' }).__config.lifetime
+
+// An option that is `undefined` has its default, also under `exactOptionalPropertyTypes`.
+new NodeSession({ secret: 'text', domain: process.env['DOMAIN'], lifetime: undefined })
