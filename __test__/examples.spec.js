@@ -5,7 +5,9 @@
  */
 
 const { spawn } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
+const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 
@@ -173,6 +175,16 @@ describe('the demo', () => {
     const after = await start('secret', { SECRET: '' })
     ada.url = after.url
     expect(views(await ada.get('/'))).toBe(2)
+  })
+
+  test('ends although a browser holds a connection in reserve', async () => {
+    const demo = await start('reserve')
+    const socket = net.connect(new URL(demo.url).port, 'localhost')
+    await once(socket, 'connect')
+    await new Visitor(demo.url).get('/')
+    const closed = once(socket, 'close')
+    await demo.stop()
+    await closed
   })
 
   test('says so when its port is taken, and ends', async () => {

@@ -157,6 +157,11 @@ function listen (app) {
     process.exitCode = 1
   })
 
-  // Requests under way are finished, then the process ends by itself.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => server.close())
+  // Requests under way get a second to finish; a connection that a browser holds in reserve does not keep us.
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      server.close()
+      setTimeout(() => server.closeAllConnections(), 1000).unref()
+    })
+  }
 }
