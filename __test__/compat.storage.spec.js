@@ -263,32 +263,35 @@ describe.each(packages)('%s: the handlers it ships', (name, pkg) => {
 
   test('the database handler keeps the payload encoded twice, with the time in milliseconds', async () => {
     const table = openTable(path.join(tempDir(), 'db.sqlite'));
+    await table.make();
     const Handler = pkg.deep('lib/handler/DatabaseSessionHandler');
     const site = await open(pkg, { driver: 'custom' });
     useHandler(site, () => new Handler(modelOver(table)));
     const agent = site.agent();
     const start = Date.now();
     await site.visit(agent, (session) => session.put('user', 'bob "q"'));
-    const [row] = table.rows();
+    const [row] = await table.rows();
     expect(row.id).toBe(site.id(agent));
     expect(masked(JSON.parse(row.payload))).toBe(`{"_token":"T","user":"bob \\"q\\"",${EMPTY}}`);
     expect(row.lastActivity).toBeGreaterThanOrEqual(start);
     expect(row.lastActivity).toBeLessThanOrEqual(Date.now());
     await site.visit(agent, (session) => session.put('user', 'eve'));
-    expect(JSON.parse(JSON.parse(table.row(row.id).payload)).user).toBe('eve');
+    expect(JSON.parse(JSON.parse((await table.row(row.id)).payload)).user).toBe('eve');
     await site.visit(agent, (session) => session.regenerate(true));
-    await until(() => table.rows().length === 1);
-    expect(table.rows()[0].id).toBe(site.id(agent));
+    await until(async () => (await table.rows()).length === 1);
+    expect((await table.rows())[0].id).toBe(site.id(agent));
   });
 
   test('the database handler sweeps rows that are older than the lifetime', async () => {
     const table = openTable(path.join(tempDir(), 'db.sqlite'));
+    await table.make();
     const handler = new (pkg.deep('lib/handler/DatabaseSessionHandler'))(modelOver(table));
-    table.insert('old', '"{}"', Date.now() - 60000);
-    table.insert('young', '"{}"', Date.now());
+    const [old, young] = [freshId(), freshId()];
+    await table.insert(old, '"{}"', Date.now() - 60000);
+    await table.insert(young, '"{}"', Date.now());
     handler.gc(10000);
-    await until(() => table.rows().length === 1);
-    expect(table.rows()[0].id).toBe('young');
+    await until(async () => (await table.rows()).length === 1);
+    expect((await table.rows())[0].id).toBe(young);
     expect(handler.setExists(true)).toBe(handler);
   });
 });

@@ -5,7 +5,8 @@
  * SQLite file for `DatabaseSessionHandler`.
  */
 
-const Database = require('better-sqlite3');
+const { fork } = require('child_process');
+const path = require('path');
 
 const { later } = require('./cleanup');
 
@@ -45,44 +46,42 @@ class MapHandler {
   }
 }
 
-/** The documented table (id, payload, lastActivity) in an SQLite file. */
+/**
+ * The documented table (id, payload, lastActivity) in an SQLite file, as a process beside this one holds it. Every method gives
+ * a promise: `make` the table, `rows`, `row(id)`, `insert(id, payload, lastActivity)`, `update` alike, `remove(id)`,
+ * `removeBefore(time)`, `exec(sql)`.
+ */
 function openTable(filename, table = 'sessions') {
-  const db = new Database(filename);
-  later(() => db.close());
-  db.pragma('busy_timeout = 2000');
-  db.exec(`CREATE TABLE IF NOT EXISTS "${table}" (id TEXT PRIMARY KEY, payload TEXT, lastActivity INTEGER)`);
-  return {
-    rows: () => db.prepare(`SELECT id, payload, lastActivity FROM "${table}" ORDER BY id`).all(),
-    row: (id) => db.prepare(`SELECT id, payload, lastActivity FROM "${table}" WHERE id = ?`).get(id),
-    insert: (id, payload, lastActivity) => (
-      db.prepare(`INSERT INTO "${table}" (id, payload, lastActivity) VALUES (?, ?, ?)`).run(id, payload, lastActivity)
-    ),
-    update: (id, payload, lastActivity) => (
-      db.prepare(`UPDATE "${table}" SET payload = ?, lastActivity = ? WHERE id = ?`).run(payload, lastActivity, id)
-    ),
-    remove: (id) => db.prepare(`DELETE FROM "${table}" WHERE id = ?`).run(id),
-    removeBefore: (age) => db.prepare(`DELETE FROM "${table}" WHERE lastActivity < ?`).run(age),
-    db,
-  };
+  const child = fork(path.join(__dirname, 'table.child.js'), [filename, table], { execArgv: [] });
+  later(() => new Promise((resolve) => {
+    child.once('exit', resolve);
+    child.disconnect();
+  }));
+  const waiting = new Map();
+  child.on('message', ({ call, result, error }) => {
+    const { resolve, reject } = waiting.get(call);
+    waiting.delete(call);
+    if (error) reject(new Error(error));
+    else resolve(result);
+  });
+  let calls = 0;
+  const ask = (method) => (...args) => new Promise((resolve, reject) => {
+    calls += 1;
+    waiting.set(calls, { resolve, reject });
+    child.send({ call: calls, method, args });
+  });
+  const methods = ['make', 'exec', 'rows', 'row', 'insert', 'update', 'remove', 'removeBefore'];
+  return Object.fromEntries(methods.map((method) => [method, ask(method)]));
 }
 
 /** The few methods of a Waterline model that the original's DatabaseSessionHandler calls, over such a table. */
 function modelOver(table) {
-  const answer = (callback, work) => process.nextTick(() => {
-    let result;
-    try {
-      result = work();
-    } catch (error) {
-      callback(error);
-      return;
-    }
-    callback(null, result);
-  });
+  const answer = (callback, promise) => promise.then((result) => process.nextTick(callback, null, result), callback);
   return {
-    findOne: (id, callback) => answer(callback, () => table.row(id)),
-    create: (row, callback) => answer(callback, () => table.insert(row.id, row.payload, row.lastActivity)),
-    update: (id, row, callback) => answer(callback, () => table.update(id, row.payload, row.lastActivity)),
-    destroy: (what, callback) => answer(callback, () => (
+    findOne: (id, callback) => answer(callback, table.row(id)),
+    create: (row, callback) => answer(callback, table.insert(row.id, row.payload, row.lastActivity)),
+    update: (id, row, callback) => answer(callback, table.update(id, row.payload, row.lastActivity)),
+    destroy: (what, callback) => answer(callback, (
       typeof what === 'string' ? table.remove(what) : table.removeBefore(what.lastActivity['<'])
     )),
   };
