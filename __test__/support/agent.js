@@ -25,7 +25,7 @@ class Agent {
     this.jar = new Map();
   }
 
-  /** Gives `{status, headers, rawHeaders, setCookies, body, aborted}`. `cookie` replaces the jar for this request. */
+  /** Gives `{status, headers, rawHeaders, setCookies, body, aborted}`, over HTTP/1 `bytes` too. `cookie` replaces the jar for this request. */
   async request(target = '/', { method = 'GET', headers = {}, body, cookie } = {}) {
     const sent = { ...headers };
     const cookies = cookie === undefined ? this.cookieHeader() : cookie;
@@ -73,6 +73,7 @@ function sendHttp1(agent, target, method, headers, body) {
           headers: incoming.headers,
           rawHeaders: incoming.rawHeaders,
           setCookies: incoming.headers['set-cookie'] || [],
+          bytes: Buffer.concat(chunks),
           body: Buffer.concat(chunks).toString(),
           aborted,
         });

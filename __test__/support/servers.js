@@ -56,8 +56,8 @@ async function listen(listener, kind = 'http') {
 class Site {
   constructor(pkg, config, { encrypter, before } = {}) {
     this.dir = tempDir();
-    this.files = path.join(this.dir, 'sessions');
-    this.config = { secret: SECRET, driver: 'memory', files: this.files, lottery: [0, 100], ...config };
+    this.config = { secret: SECRET, driver: 'memory', files: path.join(this.dir, 'sessions'), lottery: [0, 100], ...config };
+    this.files = this.config.files;
     this.nodeSession = pkg.create(this.config, encrypter);
     this.before = before || (() => {});
     this.scripts = new Map();
