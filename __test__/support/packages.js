@@ -17,6 +17,7 @@ function load(name, root, entry) {
   const NodeSession = require(entry);
   return {
     name,
+    entry: require.resolve(entry),
     NodeSession,
     create: (config, encrypter) => new NodeSession(config, encrypter),
     deep: (file) => require(`${root}/${file}`),
