@@ -37,7 +37,7 @@ describeOurs('an option that cannot work', () => {
   const injections = ['a; Domain=evil.example', 'a\r\nSet-Cookie: b=1', 'a\0', 'é', '\ud800'];
   const BAD = [
     ['secret', [[], [''], [SECRET, ''], 5, true, {}, [5], Buffer.alloc(0), () => {}]],
-    ['lifetime', ['soon', NaN, Infinity, {}, [], true]],
+    ['lifetime', ['soon', NaN, Infinity, -1, {}, [], true]],
     ['lottery', [null, 'often', 5, ['a', 100], [NaN, 100], [1, 0], {}]],
     ['cookie', ['', 5, 'a b', 'a=b', 'a,b', '"a"', ...injections]],
     ['path', [5, {}, ...injections]],
@@ -82,7 +82,7 @@ describeOurs('an option that cannot work', () => {
     'connection %j is refused by name for the database, with what is supported', (connection) => {
       const error = refusal({ driver: 'database', connection });
       expect(error).toMatchObject({ code: 'ERR_SESSION_CONFIG', message: expect.stringContaining('connection') });
-      expect(error.message).toMatch(/sqlite/i);
+      expect(error.message).toMatch(/sqlite|filename/);
     });
 
   test.each([5, {}, { encrypt: () => '' }, { encrypt: 1, decrypt: 1 }, 'aes'])('an encrypter %p is refused by name', (encrypter) => {

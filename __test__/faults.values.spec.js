@@ -160,8 +160,8 @@ describeOurs('hostile values', () => {
   });
 
   test('limits are options', async () => {
-    const strict = await openFiles(ours, { maxBytes: 200, maxDepth: 10 });
-    await strict.visit(strict.agent(), (session) => session.put('text', 'x'.repeat(300)));
+    const strict = await openFiles(ours, { maxBytes: 1024, maxDepth: 10 });
+    await strict.visit(strict.agent(), (session) => session.put('text', 'x'.repeat(1100)));
     await strict.visit(strict.agent(), (session) => session.put('deep', nested(11)));
     await strict.visit(strict.agent(), (session) => session.put('deep', nested(8)));
     expect(strict.errors.map((error) => error.code)).toEqual([TOO_LARGE, DEPTH]);
