@@ -343,7 +343,8 @@ describe.each(packages)('%s: encrypters', (name, pkg) => {
   // The original's own cipher left Node with version 22.
   const readable = pkg !== original || typeof crypto.createDecipher === 'function' ? test : test.skip;
   readable('the documented text of the default encrypter is read', async () => {
-    const disk = '{"ct":"zoQaOF6S/e294FJLWSBEiUI95KgfVqPJxbfnuNSt7a2FHSDzk8F+VSO8xeA7D69FH6QCqU0Wiw==","mac":"YKgWaSN1E96udRVZsqpgJ83gLfc="}';
+    const disk = '{"ct":"zoQaOF6S/e294FJLWSBEiUI95KgfVqPJxbfnuNSt7a2FHSDzk8F+VSO8xeA7D69FH6QCqU0Wiw==",'
+      + '"mac":"YKgWaSN1E96udRVZsqpgJ83gLfc="}';
     const site = await openFiles(pkg, { encrypt: true });
     const { value } = await site.visit(site.plant(disk), (session) => [session.get('user'), session.getToken()]);
     expect(value).toEqual(['bob', 'T']);

@@ -87,7 +87,8 @@ describeOurs.each(Object.keys(STORAGES))('a session in %s', (storage) => {
         return snapshot(session);
       });
       expect(await visit(first, agent, snapshot)).toEqual(changed);
-      expect(changed).toMatchObject({ id: begun.id, _token: begun._token, user: { name: 'eve' }, cart: { items: [{ sku: 1 }, { sku: 2 }] } });
+      expect(changed).toMatchObject({ id: begun.id, _token: begun._token, user: { name: 'eve' } });
+      expect(changed.cart.items).toEqual([{ sku: 1 }, { sku: 2 }]);
     });
 
     test('with flash data that lives for one request, whoever answers it', async () => {
@@ -167,7 +168,8 @@ describeOurs('node-session\'s encrypted texts', () => {
     const site = await openFiles(ours, { encrypt: true });
     const agent = site.plant(DISK);
     const id = site.id(agent);
-    expect((await site.visit(agent, (session) => [session.getId(), session.get('user'), session.getToken()])).value).toEqual([id, 'bob', 'T']);
+    const { value } = await site.visit(agent, (session) => [session.getId(), session.get('user'), session.getToken()]);
+    expect(value).toEqual([id, 'bob', 'T']);
     await site.visit(agent, (session) => session.put('page', 'home'));
     expect(site.stored(id)).not.toMatch(/"ct"|bob|home/);
     expect((await site.visit(agent, (session) => [session.get('user'), session.get('page')])).value).toEqual(['bob', 'home']);

@@ -27,11 +27,14 @@ const AROUND = [
 const PATHS = [
   '__proto__', '__proto__.polluted', '__proto__.toString', 'constructor', 'constructor.prototype', 'constructor.prototype.polluted',
   'prototype.polluted', '["__proto__"].polluted', '["__proto__"]["polluted"]', "['constructor']['prototype']['polluted']",
-  'a.__proto__.polluted', 'a.constructor.prototype.polluted', 'list.__proto__.polluted', 'list[0].__proto__.polluted', 'text.__proto__.polluted',
+  'a.__proto__.polluted', 'a.constructor.prototype.polluted', 'list.__proto__.polluted', 'list[0].__proto__.polluted',
+  'text.__proto__.polluted',
   'a.__proto__.__proto__.polluted', '__defineGetter__', '__lookupGetter__', 'toString.polluted', 'valueOf', 'hasOwnProperty.polluted',
   'a.toString.polluted', '', '.', '..', '...', '[', ']', '[]', '[[', 'a[', 'a]', 'a[]', 'a[[0]]', 'a["', "a['", 'a["x', 'a["x"', '["',
-  '[0', '[-1]', '[1e9]', '[4294967296]', '[9007199254740993]', '[00]', 'a.[0]', 'a..b', '.a', 'a.', '"', "'", '`', '\\', 'a\\.b', '\0', '\uFEFF',
-  '\ud800', '😀', '\u202Etxt', 'a\u0000b', ' ', '\t', '%00', '${7*7}', '{{7*7}}', '<script>', "' OR 1=1 --", '../../etc/passwd', 'flash', 'flash.new',
+  '[0', '[-1]', '[1e9]', '[4294967296]', '[9007199254740993]', '[00]', 'a.[0]', 'a..b', '.a', 'a.', '"', "'", '`', '\\', 'a\\.b', '\0',
+  '\uFEFF',
+  '\ud800', '😀', '\u202Etxt', 'a\u0000b', ' ', '\t', '%00', '${7*7}', '{{7*7}}', '<script>', "' OR 1=1 --", '../../etc/passwd',
+  'flash', 'flash.new',
   '_token', 'length', 'list.length', 'a'.repeat(10000), 'a.'.repeat(500) + 'a', '[0]'.repeat(500), '['.repeat(5000), '.'.repeat(5000),
 ];
 const HOSTILE = [...EFFECTS.flatMap((code) => AROUND.map((wrap) => wrap(code))), ...PATHS];
@@ -86,7 +89,7 @@ describeOurs('hostile keys', () => {
 
   test('what is put under one of them is found under it, in this request and the next', async () => {
     const wrong = [];
-    const sane = HOSTILE.filter((key) => key.length < 1000 && !/^(list|text|flash|_token|length)|\[(1e9|4294967296|9007199254740993)]/.test(key));
+    const sane = HOSTILE.filter((key) => key.length < 1000 && !/^(list|text|flash|_token)/.test(key));
     for (let at = 0; at < sane.length; at += 1) {
       const key = sane[at];
       const agent = site.agent();
@@ -118,7 +121,7 @@ describeOurs('hostile keys', () => {
   test.each([
     ['at the top', `{"_token":"T","__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"user":"bob"}`],
     ['inside a value', `{"_token":"T","box":${NESTED},"list":[${NESTED}],"user":"bob"}`],
-    ['in the flash lists', `{"_token":"T","flash":{"old":["__proto__","constructor.prototype.polluted"],"new":["__proto__"]},"user":"bob"}`],
+    ['in the flash lists', '{"_token":"T","user":"bob","flash":{"old":["__proto__","constructor.prototype.polluted"],"new":["__proto__"]}}'],
     ['as a token', `{"_token":{"__proto__":{"polluted":1}},"user":"bob"}`],
     ['twice', `{"__proto__":{"polluted":1},"__proto__":{"polluted":2},"_token":"T","user":"bob"}`],
   ])('stored %s are data when they come back', async (where, text) => {

@@ -5,7 +5,11 @@
  * 1.2.1 is taken (fault B34, requirements 13, 14, 54, 80, 125).
  */
 
+const { execFile } = require('child_process');
+const path = require('path');
+
 const { ours, packages, describeOurs } = require('./support/packages');
+const { tempDir } = require('./support/cleanup');
 const { open } = require('./support/servers');
 const { SECRET, parseSetCookie } = require('./support/cookies');
 
@@ -98,6 +102,17 @@ describeOurs('an option that cannot work', () => {
   });
 });
 
+describeOurs('a process', () => {
+  test.each(['memory', 'file', 'database'])('with an idle NodeSession on the %s driver ends by itself', async (driver) => {
+    const config = JSON.stringify({ secret: SECRET, driver, files: path.join(tempDir(), 'sessions') });
+    const script = `new (require(${JSON.stringify(ours.entry)}))(${config}); console.log('made');`;
+    const output = await new Promise((resolve) => {
+      execFile(process.execPath, ['-e', script], (error, stdout) => resolve(error ? error.message : stdout));
+    });
+    expect(output).toBe('made\n');
+  });
+});
+
 describeOurs('newer cookie attributes', () => {
   const attributes = async (config) => {
     const site = await open(ours, { secure: true, trustProxy: true, ...config });
@@ -105,7 +120,8 @@ describeOurs('newer cookie attributes', () => {
     return parseSetCookie(setCookies[0]).attributes.map(([key, value]) => (value === true ? key : `${key}=${value}`));
   };
 
-  test.each([['lax', 'SameSite=Lax'], ['Strict', 'SameSite=Strict'], ['none', 'SameSite=None']])('sameSite: %s', async (sameSite, expected) => {
+  const sites = [['lax', 'SameSite=Lax'], ['Strict', 'SameSite=Strict'], ['none', 'SameSite=None']];
+  test.each(sites)('sameSite: %s', async (sameSite, expected) => {
     expect(await attributes({ sameSite })).toContain(expected);
   });
 

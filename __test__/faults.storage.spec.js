@@ -321,6 +321,43 @@ describeOurs('a read that fails', () => {
   });
 });
 
+describeOurs('an encrypter of the application\'s own', () => {
+  const broken = () => { throw new Error('no key'); };
+
+  test('that throws while reading: a fresh id, the record stays, and it is told', async () => {
+    const site = await openFiles(ours, { encrypt: true }, { encrypter: { encrypt: (text) => text, decrypt: broken } });
+    const agent = site.plant(GOOD);
+    const id = site.id(agent);
+    const { value, body } = await site.visit(agent, (session) => [session.getId() === id, session.get('user')]);
+    expect([value, body]).toEqual([[false, undefined], 'done']);
+    expect(site.stored(id)).toBe(GOOD);
+    expect(site.corrupt.map((error) => error.code)).toEqual([DECRYPT]);
+  });
+
+  test.each([['throws', broken], ['gives no text', () => 5], ['gives nothing', () => undefined]])(
+    'that %s while writing: the response is whole, the record stays, and it is told', async (what, encrypt) => {
+      const site = await openFiles(ours, { encrypt: true }, { encrypter: { encrypt, decrypt: (text) => text } });
+      const agent = site.plant(GOOD);
+      const { body } = await site.visit(agent, (session) => session.put('user', 'eve'));
+      expect(body).toBe('done');
+      expect(site.stored(agent)).toBe(GOOD);
+      expect(site.errors.map((error) => error.code)).toEqual([expect.stringMatching(/^ERR_SESSION_(WRITE|SERIALIZE)$/)]);
+    });
+});
+
+describeOurs('a database that is none', () => {
+  test('fails reads and saves, and nothing more', async () => {
+    const filename = path.join(tempDir(), 'sessions.sqlite');
+    fs.writeFileSync(filename, 'this is not a database'.repeat(100));
+    const site = await open(ours, { driver: 'database', connection: { adapter: 'sqlite', filename } });
+    const known = await site.visit(site.agentFor(freshId()), (session) => session.get('user'));
+    expect([known.started[0].code, known.body, known.setCookies]).toEqual(['ERR_SESSION_READ', 'done', []]);
+    const fresh = await site.visit(site.agent(), (session) => session.put('user', 'bob'));
+    expect([fresh.status, fresh.body, fresh.setCookies]).toEqual([200, 'done', []]);
+    expect(fs.readFileSync(filename, 'utf8')).toBe('this is not a database'.repeat(100));
+  });
+});
+
 describeOurs('a folder that vanishes', () => {
   test('while a new session is open is made again', async () => {
     const site = await openFiles(ours);

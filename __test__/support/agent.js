@@ -25,7 +25,10 @@ class Agent {
     this.jar = new Map();
   }
 
-  /** Gives `{status, headers, rawHeaders, setCookies, body, aborted}`, over HTTP/1 `bytes` too. `cookie` replaces the jar for this request. */
+  /**
+   * Gives `{status, headers, rawHeaders, setCookies, body, aborted}`, over HTTP/1 `bytes` too. `cookie` replaces the jar for
+   * this request.
+   */
   async request(target = '/', { method = 'GET', headers = {}, body, cookie } = {}) {
     const sent = { ...headers };
     const cookies = cookie === undefined ? this.cookieHeader() : cookie;
