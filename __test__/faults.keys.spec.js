@@ -121,7 +121,7 @@ describeOurs('hostile keys', () => {
   test.each([
     ['at the top', `{"_token":"T","__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"user":"bob"}`],
     ['inside a value', `{"_token":"T","box":${NESTED},"list":[${NESTED}],"user":"bob"}`],
-    ['in the flash lists', '{"_token":"T","user":"bob","flash":{"old":["__proto__","constructor.prototype.polluted"],"new":["__proto__"]}}'],
+    ['in the flash lists', '{"_token":"T","user":"bob","flash":{"old":["__proto__","constructor.prototype.x"],"new":["__proto__"]}}'],
     ['as a token', `{"_token":{"__proto__":{"polluted":1}},"user":"bob"}`],
     ['twice', `{"__proto__":{"polluted":1},"__proto__":{"polluted":2},"_token":"T","user":"bob"}`],
   ])('stored %s are data when they come back', async (where, text) => {
