@@ -17,6 +17,7 @@ const { openFiles } = require('./support/servers');
 const { ID } = require('./support/cookies');
 
 const RUNS = Number(process.env.PROPERTY_RUNS) || 100;
+jest.setTimeout(5000 + RUNS * 50);
 const options = (numRuns) => ({ seed: Number(process.env.PROPERTY_SEED) || 121, numRuns });
 
 const name = fc.constantFrom('a', 'b', 'c', 'user', 'class', 'ключ', '$x', '_y');
