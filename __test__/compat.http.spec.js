@@ -1,4 +1,4 @@
-'use strict';
+'use strict'
 
 /*
  * What travels and when: the cookie a request brings, the cookie a response takes away, and the life of a request, for
@@ -7,29 +7,29 @@
  * Every deliberate difference is listed, and tested, in compat.differences.spec.js. The tests sign with their own HMAC code.
  */
 
-const { packages } = require('./support/packages');
-const { open, openFiles } = require('./support/servers');
-const { SECRET, VECTOR, ID, sign, wire, idOf, freshId, parseSetCookie, attribute } = require('./support/cookies');
+const { packages } = require('./support/packages')
+const { open, openFiles } = require('./support/servers')
+const { SECRET, VECTOR, ID, sign, wire, idOf, freshId, parseSetCookie, attribute } = require('./support/cookies')
 
 test('the tests\' own signing gives the documented vectors', () => {
-  expect(`s:${sign(VECTOR.id)}`).toBe(VECTOR.signed);
-  expect(wire(VECTOR.id)).toBe(VECTOR.wire);
-  expect(sign('a', 'secret')).toBe('a.QEjESRGRYEP/YmiV/3jFJidkaFtsuaA84HiGqe/7kkw');
-  expect(sign('a', 'clé')).toBe('a.Au+ZNBfVhNNsF3F2+Ezkx60tz8CGus4bud7jNNsvn9E');
-});
+  expect(`s:${sign(VECTOR.id)}`).toBe(VECTOR.signed)
+  expect(wire(VECTOR.id)).toBe(VECTOR.wire)
+  expect(sign('a', 'secret')).toBe('a.QEjESRGRYEP/YmiV/3jFJidkaFtsuaA84HiGqe/7kkw')
+  expect(sign('a', 'clé')).toBe('a.Au+ZNBfVhNNsF3F2+Ezkx60tz8CGus4bud7jNNsvn9E')
+})
 
 describe.each(packages)('%s: the cookie a request brings', (name, pkg) => {
-  const STORED = '{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}';
-  let site;
+  const STORED = '{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}'
+  let site
 
   beforeAll(async () => {
-    site = await openFiles(pkg);
-    site.plant(STORED, VECTOR.id);
-  });
+    site = await openFiles(pkg)
+    site.plant(STORED, VECTOR.id)
+  })
 
   /** The user that the session behind a Cookie header holds; undefined for a fresh session. */
   async function user(cookie) {
-    return (await site.visit(site.agent(), (session) => session.get('user'), { cookie })).value;
+    return (await site.visit(site.agent(), (session) => session.get('user'), { cookie })).value
   }
 
   test.each([
@@ -46,10 +46,10 @@ describe.each(packages)('%s: the cookie a request brings', (name, pkg) => {
     ['twice, the good one first', `node_session=${VECTOR.wire}; node_session=bad`],
     ['beside a value that does not decode', `bad=%E0%A4%A; node_session=${VECTOR.wire}`],
   ])('is accepted %s', async (what, cookie) => {
-    expect(await user(cookie)).toBe('bob');
-  });
+    expect(await user(cookie)).toBe('bob')
+  })
 
-  const last = VECTOR.wire.slice(-1) === 'A' ? 'B' : 'A';
+  const last = VECTOR.wire.slice(-1) === 'A' ? 'B' : 'A'
   test.each([
     ['without a signature', `node_session=${VECTOR.id}`],
     ['with s: and no signature', `node_session=s%3A${VECTOR.id}`],
@@ -69,54 +69,54 @@ describe.each(packages)('%s: the cookie a request brings', (name, pkg) => {
     ['as a signed JSON text', `node_session=${encodeURIComponent(`s:${sign(`j:"${VECTOR.id}"`)}`)}`],
     ['empty', 'node_session='],
   ])('is no cookie %s', async (what, cookie) => {
-    expect(await user(cookie)).toBeUndefined();
-  });
+    expect(await user(cookie)).toBeUndefined()
+  })
 
   test('is signed again with the secret in UTF-8', async () => {
-    const other = await open(pkg, { secret: 'clé-日本' });
-    const agent = other.agent();
-    await other.visit(agent, (session) => session.put('user', 'eve'));
-    expect(idOf(agent.cookie(), 'clé-日本')).toMatch(ID);
-    expect((await other.visit(agent, (session) => session.get('user'))).value).toBe('eve');
-  });
+    const other = await open(pkg, { secret: 'clé-日本' })
+    const agent = other.agent()
+    await other.visit(agent, (session) => session.put('user', 'eve'))
+    expect(idOf(agent.cookie(), 'clé-日本')).toMatch(ID)
+    expect((await other.visit(agent, (session) => session.get('user'))).value).toBe('eve')
+  })
 
   test('is taken from signedCookies when a cookie parser has left a valid id there', async () => {
-    const parsed = await openFiles(pkg, {}, { before: (req) => { req.signedCookies = { node_session: VECTOR.id }; } });
-    parsed.plant(STORED, VECTOR.id);
-    const other = parsed.plant('{"_token":"T","user":"eve","flash":{"old":[],"new":[]}}');
-    expect((await parsed.visit(other, (session) => session.get('user'))).value).toBe('bob');
-  });
+    const parsed = await openFiles(pkg, {}, { before: (req) => { req.signedCookies = { node_session: VECTOR.id } } })
+    parsed.plant(STORED, VECTOR.id)
+    const other = parsed.plant('{"_token":"T","user":"eve","flash":{"old":[],"new":[]}}')
+    expect((await parsed.visit(other, (session) => session.get('user'))).value).toBe('bob')
+  })
 
   test('is asked for by getSession, which gives a session that is not started', async () => {
     const seen = await new Promise((resolve) => {
       site.nodeSession.getSession({ headers: { cookie: `node_session=${VECTOR.wire}` } }, (session) => {
-        const before = { id: session.getId(), user: session.get('user') };
-        session.start(() => resolve([before, session.get('user')]));
-      });
-    });
-    expect(seen).toEqual([{ id: VECTOR.id, user: undefined }, 'bob']);
-  });
-});
+        const before = { id: session.getId(), user: session.get('user') }
+        session.start(() => resolve([before, session.get('user')]))
+      })
+    })
+    expect(seen).toEqual([{ id: VECTOR.id, user: undefined }, 'bob'])
+  })
+})
 
 describe.each(packages)('%s: the cookie a response takes away', (name, pkg) => {
   /** The attributes of the one session cookie of a first visit, the value and a date made comparable. */
   async function attributesOf(config, { headers, kind } = {}) {
-    const site = await open(pkg, config, { kind });
-    const start = Math.floor(Date.now() / 1000);
-    const { setCookies } = await site.visit(site.agent(), () => {}, { headers });
+    const site = await open(pkg, config, { kind })
+    const start = Math.floor(Date.now() / 1000)
+    const { setCookies } = await site.visit(site.agent(), () => {}, { headers })
     return setCookies.map((header) => {
-      const cookie = parseSetCookie(header);
-      expect(idOf(cookie.value)).toMatch(ID);
+      const cookie = parseSetCookie(header)
+      expect(idOf(cookie.value)).toMatch(ID)
       return [cookie.name, ...cookie.attributes.map(([key, value]) => {
-        if (key !== 'Expires') return value === true ? key : `${key}=${value}`;
-        expect(new Date(value).toUTCString()).toBe(value);
-        const seconds = Date.parse(value) / 1000 - start;
-        return `Expires in ${Math.round(seconds / 10) * 10}`;
-      })].join('; ');
-    });
+        if (key !== 'Expires') return value === true ? key : `${key}=${value}`
+        expect(new Date(value).toUTCString()).toBe(value)
+        const seconds = Date.parse(value) / 1000 - start
+        return `Expires in ${Math.round(seconds / 10) * 10}`
+      })].join('; ')
+    })
   }
 
-  const forwarded = { 'x-forwarded-proto': 'https' };
+  const forwarded = { 'x-forwarded-proto': 'https' }
   test.each([
     ['by default', {}, {}, 'node_session; Max-Age=300; Path=/; Expires in 300; HttpOnly'],
     ['with expireOnClose', { expireOnClose: true }, {}, 'node_session; Path=/; HttpOnly'],
@@ -133,10 +133,10 @@ describe.each(packages)('%s: the cookie a response takes away', (name, pkg) => {
     ['when secure, behind a trusted proxy', { secure: true, trustProxy: true }, { headers: forwarded },
       'node_session; Max-Age=300; Path=/; Expires in 300; HttpOnly; Secure'],
   ])('is spelled as documented %s', async (what, config, request, expected) => {
-    expect(await attributesOf(config, request)).toEqual([expected]);
-  });
+    expect(await attributesOf(config, request)).toEqual([expected])
+  })
 
-  const https = 'https';
+  const https = 'https'
   test.each([
     ['over http', {}, undefined, false],
     ['when nobody is trusted', {}, https, false],
@@ -158,245 +158,245 @@ describe.each(packages)('%s: the cookie a response takes away', (name, pkg) => {
     ['with http first in a list', { trustProxy: true }, 'http, https', false],
     ['with an empty header', { trustProxy: true }, '', false],
   ])('is held back on an insecure connection when secure: %s', async (what, config, proto, sent) => {
-    const site = await openFiles(pkg, { secure: true, ...config });
-    const headers = proto === undefined ? {} : { 'x-forwarded-proto': proto };
-    const { setCookies } = await site.visit(site.agent(), (session) => session.put('a', 1), { headers });
-    expect(setCookies).toHaveLength(sent ? 1 : 0);
-    expect(site.names()).toHaveLength(1);
-  });
+    const site = await openFiles(pkg, { secure: true, ...config })
+    const headers = proto === undefined ? {} : { 'x-forwarded-proto': proto }
+    const { setCookies } = await site.visit(site.agent(), (session) => session.put('a', 1), { headers })
+    expect(setCookies).toHaveLength(sent ? 1 : 0)
+    expect(site.names()).toHaveLength(1)
+  })
 
   test('comes with every response, changed session or not, whatever the method and status', async () => {
-    const site = await open(pkg);
-    const agent = site.agent();
-    const seen = [];
-    const count = ({ setCookies, status }) => seen.push([status, setCookies.length]);
-    count(await site.visit(agent));
-    count(await site.visit(agent));
-    count(await site.visit(agent, undefined, { method: 'HEAD' }));
-    count(await site.visit(agent, (session, req, res) => { res.statusCode = 204; }));
-    count(await site.visit(agent, (session, req, res) => { res.statusCode = 304; }));
-    count(await site.visit(agent, (session, req, res) => { res.writeHead(302, { location: '/' }); }));
-    count(await site.visit(agent, (session, req, res) => { res.statusCode = 500; }));
-    expect(seen).toEqual([[200, 1], [200, 1], [200, 1], [204, 1], [304, 1], [302, 1], [500, 1]]);
-  });
+    const site = await open(pkg)
+    const agent = site.agent()
+    const seen = []
+    const count = ({ setCookies, status }) => seen.push([status, setCookies.length])
+    count(await site.visit(agent))
+    count(await site.visit(agent))
+    count(await site.visit(agent, undefined, { method: 'HEAD' }))
+    count(await site.visit(agent, (session, req, res) => { res.statusCode = 204 }))
+    count(await site.visit(agent, (session, req, res) => { res.statusCode = 304 }))
+    count(await site.visit(agent, (session, req, res) => { res.writeHead(302, { location: '/' }) }))
+    count(await site.visit(agent, (session, req, res) => { res.statusCode = 500 }))
+    expect(seen).toEqual([[200, 1], [200, 1], [200, 1], [204, 1], [304, 1], [302, 1], [500, 1]])
+  })
 
   test('is alone: no Vary, no Cache-Control', async () => {
-    const site = await open(pkg);
-    const { headers } = await site.visit(site.agent());
-    expect(Object.keys(headers).sort()).toEqual(['connection', 'content-length', 'date', 'set-cookie']);
-  });
+    const site = await open(pkg)
+    const { headers } = await site.visit(site.agent())
+    expect(Object.keys(headers).sort()).toEqual(['connection', 'content-length', 'date', 'set-cookie'])
+  })
 
   test('comes after the application\'s own cookies, under a name in lower case', async () => {
-    const site = await open(pkg);
-    const names = ({ setCookies }) => setCookies.map((header) => header.split('=')[0]);
-    const one = await site.visit(site.agent(), (session, req, res) => { res.setHeader('Set-Cookie', 'a=1'); });
-    const two = await site.visit(site.agent(), (session, req, res) => { res.setHeader('Set-Cookie', ['a=1', 'b=2']); });
-    const head = await site.visit(site.agent(), (session, req, res) => { res.writeHead(200, { 'Set-Cookie': 'c=3' }); });
-    expect([names(one), names(two), names(head)]).toEqual([['a', 'node_session'], ['a', 'b', 'node_session'], ['c', 'node_session']]);
-    const plain = await site.visit(site.agent());
-    expect(plain.rawHeaders).toContain('set-cookie');
-  });
+    const site = await open(pkg)
+    const names = ({ setCookies }) => setCookies.map((header) => header.split('=')[0])
+    const one = await site.visit(site.agent(), (session, req, res) => { res.setHeader('Set-Cookie', 'a=1') })
+    const two = await site.visit(site.agent(), (session, req, res) => { res.setHeader('Set-Cookie', ['a=1', 'b=2']) })
+    const head = await site.visit(site.agent(), (session, req, res) => { res.writeHead(200, { 'Set-Cookie': 'c=3' }) })
+    expect([names(one), names(two), names(head)]).toEqual([['a', 'node_session'], ['a', 'b', 'node_session'], ['c', 'node_session']])
+    const plain = await site.visit(site.agent())
+    expect(plain.rawHeaders).toContain('set-cookie')
+  })
 
   test('carries the id at the moment the headers leave', async () => {
-    const site = await open(pkg);
+    const site = await open(pkg)
     const early = await site.visit(site.agent(), (session) => {
-      session.regenerate();
-      return session.getId();
-    });
-    expect(idOf(parseSetCookie(early.setCookies[0]).value)).toBe(early.value);
-  });
+      session.regenerate()
+      return session.getId()
+    })
+    expect(idOf(parseSetCookie(early.setCookies[0]).value)).toBe(early.value)
+  })
 
   test('keeps its id from request to request', async () => {
-    const site = await open(pkg);
-    const agent = site.agent();
-    const ids = [];
-    for (let i = 0; i < 3; i += 1) ids.push((await site.visit(agent, (session) => session.getId())).value);
-    expect(new Set(ids).size).toBe(1);
-    expect(ids[0]).toBe(site.id(agent));
-  });
+    const site = await open(pkg)
+    const agent = site.agent()
+    const ids = []
+    for (let i = 0; i < 3; i += 1) ids.push((await site.visit(agent, (session) => session.getId())).value)
+    expect(new Set(ids).size).toBe(1)
+    expect(ids[0]).toBe(site.id(agent))
+  })
 
   test('has the same lifetime in Max-Age and Expires', async () => {
-    const site = await open(pkg, { lifetime: 60000 });
-    const { setCookies, headers } = await site.visit(site.agent());
-    const expires = Date.parse(attribute(setCookies[0], 'Expires')) - Date.parse(headers.date);
-    expect(attribute(setCookies[0], 'Max-Age')).toBe('60');
-    expect(expires).toBeGreaterThanOrEqual(59000);
-    expect(expires).toBeLessThanOrEqual(61000);
-  });
-});
+    const site = await open(pkg, { lifetime: 60000 })
+    const { setCookies, headers } = await site.visit(site.agent())
+    const expires = Date.parse(attribute(setCookies[0], 'Expires')) - Date.parse(headers.date)
+    expect(attribute(setCookies[0], 'Max-Age')).toBe('60')
+    expect(expires).toBeGreaterThanOrEqual(59000)
+    expect(expires).toBeLessThanOrEqual(61000)
+  })
+})
 
 describe.each(packages)('%s: the life of a request', (name, pkg) => {
   test('startSession calls back without arguments, and returns nothing', async () => {
-    const site = await open(pkg);
-    let returned = 'unset';
-    const { nodeSession } = site;
-    const start = nodeSession.startSession.bind(nodeSession);
-    nodeSession.startSession = (...args) => { returned = start(...args); };
-    const { started } = await site.visit(site.agent());
-    expect([started, returned]).toEqual([[], undefined]);
-  });
+    const site = await open(pkg)
+    let returned = 'unset'
+    const { nodeSession } = site
+    const start = nodeSession.startSession.bind(nodeSession)
+    nodeSession.startSession = (...args) => { returned = start(...args) }
+    const { started } = await site.visit(site.agent())
+    expect([started, returned]).toEqual([[], undefined])
+  })
 
   test.each([['memory', true], ['file', false]])('the %s driver calls back inside startSession: %s', async (driver, inside) => {
-    const site = await open(pkg, { driver });
-    const { nodeSession } = site;
-    const start = nodeSession.startSession.bind(nodeSession);
-    let returned = false;
+    const site = await open(pkg, { driver })
+    const { nodeSession } = site
+    const start = nodeSession.startSession.bind(nodeSession)
+    let returned = false
     nodeSession.startSession = (...args) => {
-      start(...args);
-      returned = true;
-    };
-    const { value } = await site.visit(site.agent(), () => !returned);
-    expect(value).toBe(inside);
-  });
+      start(...args)
+      returned = true
+    }
+    const { value } = await site.visit(site.agent(), () => !returned)
+    expect(value).toBe(inside)
+  })
 
   test.each(['memory', 'file'])('req.session is there before the %s driver has loaded', async (driver) => {
-    const site = await open(pkg, { driver });
-    const { nodeSession } = site;
-    const start = nodeSession.startSession.bind(nodeSession);
-    const seen = [];
+    const site = await open(pkg, { driver })
+    const { nodeSession } = site
+    const start = nodeSession.startSession.bind(nodeSession)
+    const seen = []
     nodeSession.startSession = (req, ...rest) => {
-      start(req, ...rest);
-      seen.push(ID.test(req.session.getId()));
-    };
-    await site.visit(site.agent());
-    expect(seen).toEqual([true]);
-  });
+      start(req, ...rest)
+      seen.push(ID.test(req.session.getId()))
+    }
+    await site.visit(site.agent())
+    expect(seen).toEqual([true])
+  })
 
   test('what is put before the load is kept where nothing is stored under that key', async () => {
-    const site = await openFiles(pkg);
-    const agent = site.plant('{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}');
-    const { nodeSession } = site;
-    const start = nodeSession.startSession.bind(nodeSession);
+    const site = await openFiles(pkg)
+    const agent = site.plant('{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}')
+    const { nodeSession } = site
+    const start = nodeSession.startSession.bind(nodeSession)
     nodeSession.startSession = (req, ...rest) => {
-      start(req, ...rest);
-      req.session.put('user', 'early');
-      req.session.put('page', 'early');
-    };
-    const { value } = await site.visit(agent, (session) => [session.get('user'), session.get('page')]);
-    expect(value).toEqual(['bob', 'early']);
-    expect(JSON.parse(site.stored(agent))).toMatchObject({ user: 'bob', page: 'early' });
-  });
+      start(req, ...rest)
+      req.session.put('user', 'early')
+      req.session.put('page', 'early')
+    }
+    const { value } = await site.visit(agent, (session) => [session.get('user'), session.get('page')])
+    expect(value).toEqual(['bob', 'early'])
+    expect(JSON.parse(site.stored(agent))).toMatchObject({ user: 'bob', page: 'early' })
+  })
 
   test('the response is held until the session is saved', async () => {
-    const site = await openFiles(pkg);
-    const agent = site.agent();
+    const site = await openFiles(pkg)
+    const agent = site.agent()
     const { value } = await site.visit(agent, (session, req, res) => {
-      session.put('user', 'bob');
-      res.end('held');
-      return [res.writableEnded, res.finished];
-    }, { ends: true });
-    expect(value).toEqual([false, false]);
-    expect(JSON.parse(site.stored(agent)).user).toBe('bob');
-  });
+      session.put('user', 'bob')
+      res.end('held')
+      return [res.writableEnded, res.finished]
+    }, { ends: true })
+    expect(value).toEqual([false, false])
+    expect(JSON.parse(site.stored(agent)).user).toBe('bob')
+  })
 
   test('end passes on its chunk, encoding and callback', async () => {
-    const site = await openFiles(pkg);
-    const calls = [];
+    const site = await openFiles(pkg)
+    const calls = []
     const hex = await site.visit(site.agent(), (session, req, res) => {
-      res.end('6869', 'hex', () => calls.push('three'));
-    }, { ends: true });
+      res.end('6869', 'hex', () => calls.push('three'))
+    }, { ends: true })
     const chunk = await site.visit(site.agent(), (session, req, res) => {
-      res.end('two', () => calls.push('two'));
-    }, { ends: true });
+      res.end('two', () => calls.push('two'))
+    }, { ends: true })
     const only = await site.visit(site.agent(), (session, req, res) => {
-      res.end(() => calls.push('one'));
-    }, { ends: true });
-    expect([hex.body, chunk.body, only.body]).toEqual(['hi', 'two', '']);
-    await site.visit(site.agent());
-    expect(calls).toEqual(['three', 'two', 'one']);
-  });
+      res.end(() => calls.push('one'))
+    }, { ends: true })
+    expect([hex.body, chunk.body, only.body]).toEqual(['hi', 'two', ''])
+    await site.visit(site.agent())
+    expect(calls).toEqual(['three', 'two', 'one'])
+  })
 
   test('write before end is sent, in order', async () => {
-    const site = await openFiles(pkg);
-    const agent = site.agent();
+    const site = await openFiles(pkg)
+    const agent = site.agent()
     const { body, setCookies } = await site.visit(agent, (session, req, res) => {
-      res.write('a');
-      res.write('b');
-      session.put('late', true);
-      res.end('c');
-    }, { ends: true });
-    expect([body, setCookies.length]).toEqual(['abc', 1]);
-    expect(JSON.parse(site.stored(agent)).late).toBe(true);
-  });
+      res.write('a')
+      res.write('b')
+      session.put('late', true)
+      res.end('c')
+    }, { ends: true })
+    expect([body, setCookies.length]).toEqual(['abc', 1])
+    expect(JSON.parse(site.stored(agent)).late).toBe(true)
+  })
 
   test('a second end changes nothing', async () => {
-    const site = await openFiles(pkg);
+    const site = await openFiles(pkg)
     const { body } = await site.visit(site.agent(), (session, req, res) => {
-      res.end('first');
-      res.end('second');
-    }, { ends: true });
-    expect(body).toBe('first');
-  });
+      res.end('first')
+      res.end('second')
+    }, { ends: true })
+    expect(body).toBe('first')
+  })
 
   test('a session is saved though the client has gone, if the response is ended', async () => {
-    const site = await openFiles(pkg);
-    const id = freshId();
-    const agent = site.plant('{"_token":"T","flash":{"old":[],"new":[]}}', id);
-    let saved;
-    const done = new Promise((resolve) => { saved = resolve; });
+    const site = await openFiles(pkg)
+    const id = freshId()
+    const agent = site.plant('{"_token":"T","flash":{"old":[],"new":[]}}', id)
+    let saved
+    const done = new Promise((resolve) => { saved = resolve })
     await site.visit(agent, async (session, req, res) => {
-      session.put('gone', true);
-      const closed = new Promise((resolve) => { res.on('close', resolve); });
-      req.socket.destroy();
-      await closed;
-      const { save } = session;
+      session.put('gone', true)
+      const closed = new Promise((resolve) => { res.on('close', resolve) })
+      req.socket.destroy()
+      await closed
+      const { save } = session
       session.save = function (callback) {
         return save.call(this, (error) => {
-          callback(error);
-          saved();
-        });
-      };
-      res.end('nobody reads this');
-    }, { ends: true }).catch(() => {});
-    await done;
-    expect(JSON.parse(site.stored(id)).gone).toBe(true);
-  });
+          callback(error)
+          saved()
+        })
+      }
+      res.end('nobody reads this')
+    }, { ends: true }).catch(() => {})
+    await done
+    expect(JSON.parse(site.stored(id)).gone).toBe(true)
+  })
 
   test('a session is not saved when the response is destroyed instead of ended', async () => {
-    const site = await openFiles(pkg);
-    const agent = site.plant('{"_token":"T","flash":{"old":[],"new":[]}}');
-    const before = site.stored(agent);
+    const site = await openFiles(pkg)
+    const agent = site.plant('{"_token":"T","flash":{"old":[],"new":[]}}')
+    const before = site.stored(agent)
     await site.visit(agent, (session, req, res) => {
-      session.put('lost', true);
-      res.destroy();
-    }, { ends: true }).catch(() => {});
-    await site.visit(site.agent());
-    expect(site.stored(agent)).toBe(before);
-  });
+      session.put('lost', true)
+      res.destroy()
+    }, { ends: true }).catch(() => {})
+    await site.visit(site.agent())
+    expect(site.stored(agent)).toBe(before)
+  })
 
   test('res.end saves through req.session.save, which an application may replace', async () => {
-    const site = await open(pkg);
-    const calls = [];
+    const site = await open(pkg)
+    const calls = []
     await site.visit(site.agent(), (session) => {
-      const { save } = session;
+      const { save } = session
       session.save = function (callback) {
-        calls.push(this === session);
-        return save.call(this, callback);
-      };
-    });
-    expect(calls).toEqual([true]);
-  });
+        calls.push(this === session)
+        return save.call(this, callback)
+      }
+    })
+    expect(calls).toEqual([true])
+  })
 
   test('save by hand calls back, and what is stored is there for others at once', async () => {
-    const site = await openFiles(pkg);
-    const agent = site.agent();
-    await site.visit(agent);
+    const site = await openFiles(pkg)
+    const agent = site.agent()
+    await site.visit(agent)
     const { value } = await site.visit(agent, async (session) => {
-      session.put('user', 'bob');
-      await new Promise((resolve, reject) => { session.save((error) => (error ? reject(error) : resolve())); });
-      return (await site.visit(agent.twin(), (other) => other.get('user'))).value;
-    });
-    expect(value).toBe('bob');
-  });
+      session.put('user', 'bob')
+      await new Promise((resolve, reject) => { session.save((error) => (error ? reject(error) : resolve())) })
+      return (await site.visit(agent.twin(), (other) => other.get('user'))).value
+    })
+    expect(value).toBe('bob')
+  })
 
   test('the private __setCookie writes numbers and objects too', async () => {
-    const site = await open(pkg);
+    const site = await open(pkg)
     const { setCookies } = await site.visit(site.agent(), (session, req, res) => {
-      site.nodeSession.__setCookie(req, res, 'n', 5, { signed: false });
-      site.nodeSession.__setCookie(req, res, 'o', { a: 1 }, { signed: true, path: '/x', maxAge: 1000, httpOnly: true });
-    });
-    expect(setCookies[0]).toBe('n=5; Path=/');
-    expect(setCookies[1].split('; Expires')[0]).toBe(`o=${encodeURIComponent(`s:${sign('j:{"a":1}', SECRET)}`)}; Max-Age=1; Path=/x`);
-    expect(setCookies).toHaveLength(3);
-  });
-});
+      site.nodeSession.__setCookie(req, res, 'n', 5, { signed: false })
+      site.nodeSession.__setCookie(req, res, 'o', { a: 1 }, { signed: true, path: '/x', maxAge: 1000, httpOnly: true })
+    })
+    expect(setCookies[0]).toBe('n=5; Path=/')
+    expect(setCookies[1].split('; Expires')[0]).toBe(`o=${encodeURIComponent(`s:${sign('j:{"a":1}', SECRET)}`)}; Max-Age=1; Path=/x`)
+    expect(setCookies).toHaveLength(3)
+  })
+})

@@ -1,4 +1,4 @@
-'use strict';
+'use strict'
 
 /*
  * Waiting for what happens without an answer (a sweep, an event), without sleeping: turn after turn of the event loop, until
@@ -8,10 +8,10 @@
 /** Resolves once `holds()` gives something truthy, with it. */
 async function until(holds) {
   for (;;) {
-    const value = await holds();
-    if (value) return value;
-    await new Promise(setImmediate);
+    const value = await holds()
+    if (value) return value
+    await new Promise(setImmediate)
   }
 }
 
-module.exports = { until };
+module.exports = { until }
