@@ -168,15 +168,17 @@ describeOurs('attributes', () => {
   })
 
   test('L3: a stored object wins whole over one put before the load', async () => {
-    const agent = site.plant(`{"_token":"T","user":{"name":"bob"},${EMPTY}}`)
-    const { nodeSession } = site
-    const { startSession } = nodeSession
-    nodeSession.startSession = function (req, ...rest) {
+    const custom = await open(ours, { driver: 'custom' })
+    const handler = new MapHandler()
+    useHandler(custom, () => handler)
+    const id = freshId()
+    handler.map.set(id, `{"_token":"T","user":{"name":"bob"},${EMPTY}}`)
+    const { startSession } = custom.nodeSession
+    custom.nodeSession.startSession = function (req, ...rest) {
       startSession.call(this, req, ...rest)
       req.session.put('user', { name: 'early', admin: true })
     }
-    const value = await visit((session) => ({ ...session.get('user') }), agent)
-    nodeSession.startSession = startSession
+    const { value } = await custom.visit(custom.agentFor(id), (session) => ({ ...session.get('user') }))
     expect(value).toEqual({ name: 'bob' })
   })
 
@@ -322,11 +324,12 @@ describeOurs('the response', () => {
       res.statusCode = 201
       res.end('body')
       res.statusCode = 500
-      for (const late of [() => res.setHeader('x-late', '1'), () => res.writeHead(404, { 'x-late': '1' }), () => res.write('late')]) {
+      const after = [() => res.setHeader('x-late', '1'), () => res.writeHead(404, { 'x-late': '1' }), () => res.write('late')]
+      for (const late of after) {
         try {
           late()
         } catch (error) {
-          expect(error.code).toMatch(/^ERR_(HTTP_HEADERS_SENT|STREAM_WRITE_AFTER_END)$/)
+          expect(error.code).toBe('ERR_HTTP_HEADERS_SENT')
         }
       }
       return [before, res.headersSent]
@@ -397,7 +400,7 @@ describeOurs('storage', () => {
       expect(await call('read')).not.toBe('outside')
       await call('destroy')
       expect(fs.readFileSync(path.join(dir, 'escape'), 'utf8')).toBe('outside')
-      expect(fs.readdirSync(dir).sort()).toEqual(['escape', 'sessions'])
+      expect(fs.readdirSync(dir).filter((name) => name !== 'sessions')).toEqual(['escape'])
     })
 
   test('H1: an Error that a handler calls back from read is a read error', async () => {

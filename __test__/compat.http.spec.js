@@ -9,6 +9,7 @@
 
 const { packages } = require('./support/packages')
 const { open, openFiles } = require('./support/servers')
+const { MapHandler, useHandler } = require('./support/handlers')
 const { SECRET, VECTOR, ID, sign, wire, idOf, freshId, parseSetCookie, attribute } = require('./support/cookies')
 
 test('the tests\' own signing gives the documented vectors', () => {
@@ -262,9 +263,13 @@ describe.each(packages)('%s: the life of a request', (name, pkg) => {
     expect(seen).toEqual([true])
   })
 
-  test('what is put before the load is kept where nothing is stored under that key', async () => {
-    const site = await openFiles(pkg)
-    const agent = site.plant('{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}')
+  test.each(['file', 'custom'])('what is put before the %s driver\'s load is kept where nothing is stored', async (driver) => {
+    const site = await open(pkg, { driver })
+    const stored = '{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}'
+    const agent = site.plant(stored)
+    const handler = new MapHandler()
+    handler.map.set(site.id(agent), stored)
+    useHandler(site, () => handler)
     const { nodeSession } = site
     const start = nodeSession.startSession.bind(nodeSession)
     nodeSession.startSession = (req, ...rest) => {
@@ -274,19 +279,28 @@ describe.each(packages)('%s: the life of a request', (name, pkg) => {
     }
     const { value } = await site.visit(agent, (session) => [session.get('user'), session.get('page')])
     expect(value).toEqual(['bob', 'early'])
-    expect(JSON.parse(site.stored(agent))).toMatchObject({ user: 'bob', page: 'early' })
+    const text = driver === 'file' ? site.stored(agent) : handler.map.get(site.id(agent))
+    expect(JSON.parse(text)).toMatchObject({ user: 'bob', page: 'early' })
   })
 
   test('the response is held until the session is saved', async () => {
-    const site = await openFiles(pkg)
-    const agent = site.agent()
-    const { value } = await site.visit(agent, (session, req, res) => {
+    const site = await open(pkg, { driver: 'custom' })
+    const events = []
+    const handler = new MapHandler()
+    handler.write = (id, text, callback) => {
+      setImmediate(() => {
+        events.push('saved')
+        callback()
+      })
+    }
+    useHandler(site, () => handler)
+    const { body } = await site.visit(site.agent(), (session, req, res) => {
+      res.on('prefinish', () => events.push('ended'))
       session.put('user', 'bob')
       res.end('held')
-      return [res.writableEnded, res.finished]
+      events.push(res.writableEnded)
     }, { ends: true })
-    expect(value).toEqual([false, false])
-    expect(JSON.parse(site.stored(agent)).user).toBe('bob')
+    expect([body, events]).toEqual(['held', [false, 'saved', 'ended']])
   })
 
   test('end passes on its chunk, encoding and callback', async () => {

@@ -133,7 +133,8 @@ describeOurs('both packages', () => {
           session.put('page', 'new')
           return before
         })
-        return [all, site.stored(agent)]
+        // White space of a file that somebody wrote by hand may stay where nothing was changed.
+        return [all, space === '' ? site.stored(agent) : print(JSON.parse(site.stored(agent)))]
       }))
       expect(seen).toEqual(expected)
     }), options(RUNS))

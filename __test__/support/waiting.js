@@ -2,16 +2,20 @@
 
 /*
  * Waiting for what happens without an answer (a sweep, an event), without sleeping: turn after turn of the event loop, until
- * the test's own time limit.
+ * a limit that lies below a test's own.
  */
 
-/** Resolves once `holds()` gives something truthy, with it. */
+const LIMIT = 4000
+
+/** Resolves once `holds()` gives something truthy, with it; rejects after `LIMIT` milliseconds. */
 async function until(holds) {
-  for (;;) {
+  const end = Date.now() + LIMIT
+  while (Date.now() < end) {
     const value = await holds()
     if (value) return value
     await new Promise(setImmediate)
   }
+  throw new Error(`this never came to hold: ${holds}`)
 }
 
 module.exports = { until }
