@@ -59,9 +59,6 @@ export interface AnyCookie {
   secure?: boolean
 }
 
-/** Draws the lottery, and lets a sweep begin when it hits; nobody waits for it. */
-export declare function drawLottery(engine: number, handler: object | undefined): void
-
 /** The codes of errors, in order. */
 export declare function errorCodes(): Array<string>
 
@@ -98,22 +95,25 @@ export declare function isSecure(encrypted: boolean, peerTrusted: boolean, forwa
 /** Whether a text is a valid session id. */
 export declare function isSessionId(id: Text): boolean
 
-/** Loads a session. @returns a reply; after it, `settleSession` completes the load */
+/** Loads a session. @returns a reply; `settleSession` tells what was found */
 export declare function loadSession(session: number, handler: object | undefined, store: object | undefined): unknown
 
 /** A session of the application's own, not loaded. @param id kept if it is a valid id @returns its number */
 export declare function newSession(engine: number, id?: Text | undefined | null): number
 
+/** The number of the operation that loads a session which `openSession` gave as negative. */
+export declare function opening(session: number): number
+
 /**
  * Opens the session of a request on a built-in driver.
  *
  * @param engine the number of an engine
- * @param live the object that will hold the live attributes
  * @param cookie the request's `Cookie` header
  * @param verified the session id that a cookie parser verified
- * @returns the session's number; negative when there is something to report, which `takeOpening` gives
+ * @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
+ *   has ended, `settleSession` lets it count
  */
-export declare function openSession(engine: number, live: object, cookie?: Text | undefined | null, verified?: Text | undefined | null): number
+export declare function openSession(engine: number, cookie?: Text | undefined | null, verified?: Text | undefined | null): number
 
 /** Keeps a closed session readable until `forgetSession`. */
 export declare function pinSession(session: number): void
@@ -130,7 +130,7 @@ export declare function runOperations(engine: number): unknown[]
 /**
  * Saves what a request changed.
  *
- * @param last whether the response ends: what is changed afterwards is not stored
+ * @param last whether the response ends: what is changed afterwards is not stored, and the sweep's lottery is drawn
  * @returns a reply
  */
 export declare function saveSession(session: number, live: object, last: boolean, handler: object | undefined, store: object | undefined): unknown
@@ -147,7 +147,7 @@ export declare function sessionAge(session: number, live: object): void
 /** The object of all attributes, which is the live object from then on. */
 export declare function sessionAll(session: number, live: object): object | undefined
 
-/** The text of the `Set-Cookie` header for a session, or `undefined` when it must not be sent. */
+/** The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent. */
 export declare function sessionCookie(session: number): string | undefined
 
 /** Keeps what was just put at a path for one more request. */
@@ -195,14 +195,11 @@ export declare function sessionSet(session: number, live: object, key: Text, val
 /** Gives the session a chosen id, or a new one when that is none. */
 export declare function sessionSetId(session: number, id?: Text | undefined | null): void
 
-/** Completes a load that has been waited for: early values and loaded ones come together, and a CSRF token is made. */
-export declare function settleSession(session: number, live: object): void
+/** Lets a load that has ended count. @returns a report of what is wrong, or `undefined` */
+export declare function settleSession(session: number, live: object): object | undefined
 
 /** Removes the records of the built-in driver that have been idle for longer than `maxAge` milliseconds. @returns a reply */
 export declare function sweepDriver(engine: number, maxAge: number): unknown
-
-/** What `openSession` has to report: a reply. */
-export declare function takeOpening(session: number): unknown
 
 /** The value that was signed, or `null` when no secret signed it. */
 export declare function unsign(engine: number, signed: Text): string | null

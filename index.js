@@ -33,6 +33,7 @@ const WARNING_INTERVAL = 60000
 function NodeSession(config, encrypter) {
   if (!(this instanceof NodeSession)) return new NodeSession(config, encrypter)
   EventEmitter.call(this)
+  checkEncrypter(encrypter)
   const options = merge(config)
   if (!options.secret) throw new SessionError('ERR_SESSION_CONFIG', 'secret option required for sessions')
   hide(this, '__manager', new SessionManager(options, encrypter))
@@ -40,6 +41,14 @@ function NodeSession(config, encrypter) {
   hide(this, '__config', options)
   hide(this, '__warnedAt', -Infinity)
   for (const warning of this.__manager.__engine().native.warnings) process.emitWarning(warning, 'SessionWarning')
+}
+
+/** @throws {SessionError} `ERR_SESSION_CONFIG` for an encrypter that cannot be one */
+function checkEncrypter(encrypter) {
+  if (encrypter === undefined || encrypter === null) return
+  if (typeof encrypter.encrypt === 'function' && typeof encrypter.decrypt === 'function') return
+  const message = 'the encrypter must be an object with the methods `encrypt` and `decrypt`'
+  throw new SessionError('ERR_SESSION_CONFIG', message)
 }
 
 /** Keeps a field that may lead to secrets out of listings. */
@@ -149,6 +158,7 @@ NodeSession.prototype.__unsignCookie = function __unsignCookie(value) {
  * @param {{encrypt(text: string): string, decrypt(text: string): string}} encrypter
  */
 NodeSession.prototype.setEncrypter = function setEncrypter(encrypter) {
+  checkEncrypter(encrypter)
   this.__manager.setEncrypter(encrypter)
 }
 
@@ -158,7 +168,7 @@ NodeSession.prototype.__report = function __report(event, error, request, respon
     this.emit(event, error, request, response)
   } else if (event === 'error' && Date.now() - this.__warnedAt >= WARNING_INTERVAL) {
     this.__warnedAt = Date.now()
-    process.emitWarning(error)
+    process.emitWarning(error.message, { type: 'SessionWarning', code: error.code })
   }
 }
 

@@ -14,6 +14,7 @@ const { SessionError } = require('./errors')
 const { Opened, keepUntilCollected } = require('./session')
 const { kHandler } = require('./symbols')
 const { over } = require('./handler/native')
+const { modelOver } = require('./handler/model')
 const FileSessionHandler = require('./handler/FileSessionHandler')
 const MemorySessionHandler = require('./handler/MemorySessionHandler')
 const DatabaseSessionHandler = require('./handler/DatabaseSessionHandler')
@@ -120,6 +121,15 @@ SessionManager.prototype.__createNativeDriver = function __createNativeDriver(ca
 
 SessionManager.prototype.__createDatabaseDriver = function __createDatabaseDriver(callback) {
   this.__createDriver('database', callback)
+}
+
+/** Compat: the model of the session table. This one has the methods that `DatabaseSessionHandler` needs. */
+SessionManager.prototype.__getSessionModel = function __getSessionModel(callback) {
+  this.__createSessionModel(callback)
+}
+
+SessionManager.prototype.__createSessionModel = function __createSessionModel(callback) {
+  callback(modelOver(this.__engine('database').handler))
 }
 
 /**

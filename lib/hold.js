@@ -32,7 +32,10 @@ function attach(response, moments) {
 
   response.end = function (...given) {
     // A second end changes nothing, as the first one may still be waiting for its save.
-    if (hold.isEnded) return response
+    if (hold.isEnded) {
+      callBackWhenFinished(response, given)
+      return response
+    }
     hold.isEnded = true
     let isSaved = false
     moments.save((isRefused) => {
@@ -40,10 +43,24 @@ function attach(response, moments) {
       if (hold.thaw !== undefined) hold.thaw()
       if (isRefused && refuse(response)) end.call(response, 'Internal Server Error')
       else end.apply(response, given)
+      // What is written too late changes nothing; it is no fault of the visitor's request.
+      response.write = ignore
     })
     if (!isSaved) freeze(response, hold)
     return response
   }
+}
+
+function ignore() {
+  return false
+}
+
+/** Compat: every callback given to `end` is called, also that of an end that comes too late. */
+function callBackWhenFinished(response, given) {
+  const callback = given.find((argument) => typeof argument === 'function')
+  if (callback === undefined) return
+  if (response.writableFinished) process.nextTick(callback)
+  else response.once('finish', callback)
 }
 
 /**
@@ -83,8 +100,9 @@ function pairs(headers) {
 function withoutCookies(headers, cookies) {
   const others = pairs(headers).filter(([name]) => !isCookie(name))
   if (!Array.isArray(headers)) return { ...Object.fromEntries(others), 'set-cookie': cookies }
-  const all = [...others, ...cookies.map((cookie) => ['set-cookie', cookie])]
-  return Array.isArray(headers[0]) ? all : all.flat()
+  // One pair for all of them: Node sets the pairs of a list one after the other, and the last of a name would win.
+  const all = [...others, ['set-cookie', cookies]]
+  return Array.isArray(headers[0]) ? all : all.flat(1)
 }
 
 /** Adds the cookies to earlier ones; of each name of ours, only ours stays. */
@@ -103,7 +121,7 @@ function freeze(response, hold) {
   const own = names.map((name) => Object.getOwnPropertyDescriptor(response, name))
   const put = (name, descriptor) => Object.defineProperty(response, name, { configurable: true, ...descriptor })
   for (const name of FROZEN) put(name, { value: () => response, writable: true })
-  put('write', { value: () => false, writable: true })
+  put('write', { value: ignore, writable: true })
   put('headersSent', { get: () => true })
   hold.thaw = () => {
     hold.thaw = undefined

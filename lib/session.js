@@ -64,24 +64,29 @@ function number(store) {
 }
 
 /**
- * Completes a load whose reply is on its way.
+ * Begins the time in which a session is being loaded.
+ *
+ * @private
+ */
+function loading(store) {
+  store[kStage] = STAGE.LOADING
+  store.__waiting = []
+}
+
+/**
+ * Lets a load that has ended count.
  *
  * @private
  * @param {Store} store
- * @param {unknown} reply of the addon
  * @param {(report?: object) => void} done
  */
-function awaitLoad(store, reply, done) {
-  store[kStage] = STAGE.LOADING
-  store.__waiting = []
-  store[kEngine].wait(reply, (report) => {
-    native.settleSession(store[kNumber], store[kLive])
-    store[kStage] = STAGE.STARTED
-    const waiting = store.__waiting
-    store.__waiting = undefined
-    done(report)
-    for (const next of waiting) next()
-  })
+function loaded(store, done) {
+  const report = native.settleSession(store[kNumber], store[kLive])
+  store[kStage] = STAGE.STARTED
+  const waiting = store.__waiting
+  store.__waiting = undefined
+  done(report)
+  if (waiting !== undefined) for (const next of waiting) next()
 }
 
 /**
@@ -101,7 +106,9 @@ function whenLoaded(store, next) {
  */
 function load(store, done) {
   whenLoaded(store, () => {
-    awaitLoad(store, native.loadSession(store[kNumber], store[kHandler], store[kCodec]()), done)
+    loading(store)
+    const reply = native.loadSession(store[kNumber], store[kHandler], store[kCodec]())
+    store[kEngine].wait(reply, () => loaded(store, done))
   })
 }
 
@@ -123,4 +130,4 @@ function saveNow(store, last, done) {
   store[kEngine].wait(reply, done)
 }
 
-module.exports = { STAGE, Opened, init, keepUntilCollected, number, awaitLoad, whenLoaded, load, saveNow }
+module.exports = { STAGE, Opened, init, keepUntilCollected, number, loading, loaded, whenLoaded, load, saveNow }

@@ -7,7 +7,7 @@
 const native = require('./native')
 const { attach } = require('./hold')
 const { SessionError, toError } = require('./errors')
-const { Opened, STAGE, awaitLoad, keepUntilCollected, load, saveNow, whenLoaded } = require('./session')
+const { STAGE, keepUntilCollected, load, loaded, loading, saveNow, whenLoaded } = require('./session')
 const { kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
 const Store = require('./store/Store')
 
@@ -185,21 +185,18 @@ function startBuiltIn(visit, manager) {
     load(store, (report) => visit.started(report))
     return
   }
-  const number = native.openSession(engine.number, live, header, verified)
+  const number = native.openSession(engine.number, header, verified)
   const store = manager.__open(engine, Math.abs(number), live)
   begin(visit, store)
-  if (number < 0) {
-    awaitLoad(store, native.takeOpening(-number), (report) => later(engine, () => visit.started(report)))
+  const done = () => loaded(store, (report) => visit.started(report))
+  // Compat: the memory driver calls back at once, the others never do.
+  if (number > 0 && engine.driver === 'memory') {
+    done()
     return
   }
-  store[kStage] = STAGE.STARTED
-  later(engine, () => visit.started())
-}
-
-/** Compat: the memory driver calls back at once, the others never do. */
-function later(engine, callback) {
-  if (engine.driver === 'memory') callback()
-  else process.nextTick(callback)
+  loading(store)
+  if (number > 0) process.nextTick(done)
+  else engine.wait(native.opening(-number), done)
 }
 
 function startCustom(visit, manager) {

@@ -16,11 +16,14 @@ use crate::cookie::keyring::Keyring;
 use crate::cookie::write::{CookieWriter, encode, wire_value};
 use crate::cookie::{CookieOptions, header};
 use crate::driver::handler::{Activity, Handler, HandlerDriver};
-use crate::driver::{self, Bounds, Created, Driver, Replaced};
+use crate::driver::{self, Bounds, Created, Driver, Record, Replaced};
 use crate::error::{Code, Error, Result};
 use crate::payload::{Form, Loaded, Sealer};
 use crate::session::change::Change;
-use crate::session::{Base, Plan, Session, Snapshot, Stage, Stored, Unsavable};
+use crate::session::text::Fault;
+use crate::session::{
+    Base, Cookie, Live, Plan, Session, Snapshot, Stage, Stored, Thrown, Unsavable,
+};
 use crate::session_id::SessionId;
 
 /// How often a save is tried on a record that others keep changing.
@@ -78,14 +81,25 @@ pub struct Visit {
 /// What loading found.
 #[derive(Debug)]
 pub enum Opened {
-    /// The session's record. `true` when JavaScript holds the live object already, and it has to be merged.
-    Found(bool),
+    /// The session's record.
+    Found(Box<(Base, Stored)>),
     /// No record: a new session.
     Fresh,
-    /// A record that cannot be used. It was left where it is; the session is a new one.
+    /// A record that cannot be used. It is left where it is; the session is a new one.
     Corrupt(Error),
-    /// The storage could not be read; the session is detached.
+    /// The storage could not be read.
     Failed(Error),
+}
+
+/// What a settled load has to tell.
+#[derive(Debug)]
+pub enum Settled {
+    /// Nothing: the session is there, or new.
+    Done,
+    /// The session is a new one, because its record cannot be used.
+    Corrupt(Error),
+    /// The session is detached, because the storage could not be read.
+    Detached(Error),
 }
 
 /// What saving did.
@@ -109,6 +123,7 @@ pub struct Manager {
     built_in: OnceCell<Result<Rc<dyn Driver>>>,
     activity: Rc<Activity>,
     is_sweeping: Cell<bool>,
+    luck: Cell<u64>,
     turns: Turns,
 }
 
@@ -132,6 +147,7 @@ impl Manager {
             built_in: OnceCell::new(),
             activity: Rc::default(),
             is_sweeping: Cell::new(false),
+            luck: Cell::new(seed()),
             turns: Turns::default(),
             config,
         })
@@ -190,13 +206,22 @@ impl Manager {
         }
     }
 
-    /// The `Set-Cookie` text for a session of this id. `wire` is the request's own cookie, to be sent back as it came.
-    pub fn set_cookie(&self, id: &SessionId, wire: Option<&str>) -> String {
+    /// The `Set-Cookie` text for a session, or `None` when none is to be sent. `wire` is the request's own cookie for the
+    /// same id, which is sent back as it came.
+    pub fn cookie(&self, session: &Session, wire: Option<&str>) -> Option<String> {
+        let is_due = match session.cookie.get() {
+            Cookie::Due => session.stage.get() != Stage::Detached,
+            Cookie::Optional => self.config.rolling || wire.is_none(),
+            Cookie::Withheld => false,
+        };
         let now = self.clock.now();
-        match wire {
+        is_due.then(|| match wire {
             Some(wire) => self.writer.set_cookie(wire, now),
-            None => self.writer.set_cookie(&wire_value(id, &self.keyring), now),
-        }
+            None => {
+                let wire = wire_value(&session.id(), &self.keyring);
+                self.writer.set_cookie(&wire, now)
+            }
+        })
     }
 
     /// The `Set-Cookie` text of any cookie, signed by the first key if asked for.
@@ -218,51 +243,63 @@ impl Manager {
         self.keyring.verify(signed).map(|verified| verified.value)
     }
 
-    /// Loads a session's record into it.
+    /// Loads a session's record. What was found counts from [`Manager::settle`] on.
     pub async fn load(&self, session: &Session, backing: &Backing) -> Opened {
         session.stage.set(Stage::Loading);
         let id = session.id();
         let record = match backing.driver.load(&id, self.clock.now()).await {
             Ok(Some(record)) => record,
-            Ok(None) => {
-                return self.start_fresh(
-                    session,
-                    session.identity.borrow().from_visitor,
-                    Opened::Fresh,
-                );
-            }
-            Err(error) if is_about_record(&error) => {
-                return self.start_fresh(session, true, Opened::Corrupt(error));
-            }
-            Err(error) => {
-                session.stage.set(Stage::Detached);
-                return Opened::Failed(error);
-            }
+            Ok(None) => return Opened::Fresh,
+            Err(error) if is_about_record(&error) => return Opened::Corrupt(error),
+            Err(error) => return Opened::Failed(error),
         };
         match self.read_payload(backing, &id, &record.payload) {
-            Ok((base, stale)) => {
-                let merge = session.attributes.load(base);
-                session.identity.borrow_mut().stored = Some(Stored {
+            Ok((base, is_stale)) => {
+                let Record {
+                    payload,
+                    last_activity,
+                } = record;
+                let stored = Stored {
                     id,
-                    payload: record.payload,
-                    last_activity: record.last_activity,
-                    is_stale: stale,
-                });
-                session.stage.set(Stage::Open);
-                Opened::Found(merge)
+                    payload,
+                    last_activity,
+                    is_stale,
+                };
+                Opened::Found(Box::new((base, stored)))
             }
-            Err(error) => self.start_fresh(session, true, Opened::Corrupt(error)),
+            Err(error) => Opened::Corrupt(error),
         }
     }
 
-    /// Lets the session be a new one; under a new id where the present one must not be adopted.
-    fn start_fresh(&self, session: &Session, rename: bool, opened: Opened) -> Opened {
-        if rename && let Err(error) = session.rename(false) {
-            session.stage.set(Stage::Detached);
-            return Opened::Failed(error);
-        }
-        session.stage.set(Stage::Open);
-        opened
+    /// Lets what a load found be the session: its record, or a new session under an id that is safe to adopt.
+    ///
+    /// Values that were put before yield to stored ones, however fast the load was.
+    pub fn settle<L: Live>(
+        &self,
+        session: &Session,
+        live: &L,
+        opened: Opened,
+    ) -> Result<Settled, Thrown> {
+        let is_visitors = session.identity.borrow().from_visitor;
+        let (rename, settled) = match opened {
+            Opened::Found(found) => {
+                session.adopt(live, *found)?;
+                (false, Settled::Done)
+            }
+            Opened::Fresh => (is_visitors, Settled::Done),
+            Opened::Corrupt(error) => (true, Settled::Corrupt(error)),
+            Opened::Failed(error) => (false, Settled::Detached(error)),
+        };
+        let settled = match rename.then(|| session.rename(false)) {
+            Some(Err(error)) => Settled::Detached(error),
+            _ => settled,
+        };
+        session.stage.set(match settled {
+            Settled::Detached(_) => Stage::Detached,
+            _ => Stage::Open,
+        });
+        session.ensure_token(live)?;
+        Ok(settled)
     }
 
     fn read_payload(
@@ -277,14 +314,14 @@ impl Manager {
         }
         match Base::parse(loaded.text, self.config.max_depth) {
             Ok(base) => Ok((base, loaded.stale)),
-            Err(crate::session::text::Fault::TooDeep) => Err(Error::new(
+            Err(Fault::TooDeep) => Err(Error::new(
                 Code::Depth,
                 format!(
                     "a stored session is nested deeper than {} levels",
                     self.config.max_depth
                 ),
             )),
-            Err(crate::session::text::Fault::Malformed) => Err(Error::new(
+            Err(Fault::Malformed) => Err(Error::new(
                 Code::Corrupt,
                 "a stored session is not the text of a session",
             )),
@@ -298,24 +335,46 @@ impl Manager {
         )
     }
 
-    /// Why attributes cannot be saved, as an error.
-    pub fn unsavable(&self, why: Unsavable) -> Error {
-        match why {
-            Unsavable::Thrown => {
-                Error::new(Code::Serialize, "cannot serialise the session's attributes")
-            }
-            Unsavable::NotAnObject => Error::new(
-                Code::Serialize,
-                "the session's attributes do not serialise to an object",
-            ),
-            Unsavable::TooDeep => Error::new(
-                Code::Depth,
-                format!(
-                    "the session's attributes are nested deeper than {} levels",
-                    self.config.max_depth
-                ),
-            ),
+    /// Works out what has to be stored; with `last`, the request is over for the session.
+    ///
+    /// # Errors
+    ///
+    /// `ERR_SESSION_DEPTH`, and `ERR_SESSION_SERIALIZE` with what JavaScript threw still pending.
+    pub fn plan<L: Live>(
+        &self,
+        session: &Session,
+        live: &L,
+        last: bool,
+    ) -> Result<Plan, (Unsavable, Error)> {
+        let plan = session.plan(live, self.config.max_depth);
+        if last {
+            session.stage.set(Stage::Closed);
         }
+        plan.map_err(|why| {
+            if !session.is_stored() {
+                session.cookie.set(Cookie::Withheld);
+            }
+            (why, self.unsavable(why))
+        })
+    }
+
+    fn unsavable(&self, why: Unsavable) -> Error {
+        let depth = self.config.max_depth;
+        let (code, message) = match why {
+            Unsavable::Thrown => (
+                Code::Serialize,
+                "the session's attributes cannot be serialised".to_owned(),
+            ),
+            Unsavable::NotAnObject => (
+                Code::Serialize,
+                "the session's attributes do not serialise to an object".to_owned(),
+            ),
+            Unsavable::TooDeep => (
+                Code::Depth,
+                format!("the session's attributes are nested deeper than {depth} levels"),
+            ),
+        };
+        Error::new(code, message)
     }
 
     /// Stores what `plan` says. Saves of one session take turns.
@@ -323,25 +382,31 @@ impl Manager {
         let saved = match plan {
             Plan::Drop { changed: false } => return Ok(Saved::Done),
             Plan::Drop { changed: true } => {
-                return Err(Error::new(
-                    Code::Write,
-                    "a session that could not be read was changed, and is not saved",
-                ));
+                let lost = "a session that could not be read was changed, and is not saved";
+                return Err(Error::new(Code::Write, lost));
             }
             Plan::Touch => self.touch(session, backing).await,
-            Plan::Write(snapshot) => {
-                let id = self.adopt_or_rename(session, backing).await?;
-                let turn = self.turns.take(id).await;
-                let written = self.write(session, id, snapshot, backing).await;
-                drop(turn);
-                written
-            }
+            Plan::Write(snapshot) => self.write_in_turn(session, snapshot, backing).await,
         };
+        if saved == Ok(Saved::Gone) || saved.is_err() && !session.is_stored() {
+            session.cookie.set(Cookie::Withheld);
+        }
         let doomed = std::mem::take(&mut session.identity.borrow_mut().doomed);
         for id in doomed {
             backing.driver.destroy(&id).await?;
         }
         saved
+    }
+
+    async fn write_in_turn(
+        &self,
+        session: &Session,
+        snapshot: Snapshot,
+        backing: &Backing,
+    ) -> Result<Saved> {
+        let id = self.adopt_or_rename(session, backing).await?;
+        let _turn = self.turns.take(id).await;
+        self.write(session, id, snapshot, backing).await
     }
 
     /// The id to save under. A session saved without having been started keeps a visitor's id only if it is stored.
@@ -369,6 +434,8 @@ impl Manager {
             .map(|stored| stored.last_activity);
         if last.is_some_and(|last| last + backing.touch_interval <= now) {
             backing.driver.touch(&id, now).await?;
+        } else {
+            session.cookie.set(Cookie::Optional);
         }
         Ok(Saved::Done)
     }
@@ -508,11 +575,16 @@ impl Manager {
     /// Draws the lottery at the end of a request: whether a sweep should begin now.
     pub fn draw_lottery(&self) -> bool {
         let lottery = self.config.lottery;
-        let mut random = [0u8; 4];
-        if lottery.hits == 0 || self.is_sweeping.get() || getrandom::fill(&mut random).is_err() {
+        if lottery.hits == 0 || self.is_sweeping.get() {
             return false;
         }
-        u32::from_le_bytes(random) % lottery.draws < lottery.hits
+        // Xorshift: which request sweeps is no secret, and the system's random source costs more than the draw is worth.
+        let mut drawn = self.luck.get();
+        drawn ^= drawn << 13;
+        drawn ^= drawn >> 7;
+        drawn ^= drawn << 17;
+        self.luck.set(drawn);
+        (drawn >> 32) as u32 % lottery.draws < lottery.hits
     }
 
     /// Removes idle records, step by step. Only one sweep of a manager runs at a time.
@@ -537,6 +609,13 @@ impl Manager {
         self.is_sweeping.set(false);
         outcome
     }
+}
+
+/// Where a manager's luck begins; never zero, which xorshift does not leave.
+fn seed() -> u64 {
+    let mut random = [0u8; 8];
+    let _ = getrandom::fill(&mut random);
+    u64::from_le_bytes(random) | 1
 }
 
 /// Whether an error says that the record is bad, rather than that the storage is.

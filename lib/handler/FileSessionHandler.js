@@ -6,6 +6,7 @@
  * Compat: `lib/handler/FileSessionHandler.js` of node-session 1.2.1.
  */
 
+const fs = require('node:fs')
 const path = require('node:path')
 const { kDriver, engineOf, defineMethods } = require('./native')
 
@@ -15,6 +16,7 @@ const { kDriver, engineOf, defineMethods } = require('./native')
  */
 function FileSessionHandler(directory) {
   this.__path = directory
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
   const engine = engineOf({ driver: 'file', files: path.resolve(directory) })
   Object.defineProperty(this, kDriver, { value: engine })
 }

@@ -398,6 +398,15 @@ impl Scope {
         ))
     }
 
+    /// Leaves a `TypeError` pending.
+    pub fn throw_type_error(self, message: &str) {
+        let Ok(message) = std::ffi::CString::new(message) else {
+            return;
+        };
+        // SAFETY: the message ends with a NUL and outlives the call.
+        unsafe { sys::napi_throw_type_error(self.0, ptr::null(), message.as_ptr()) };
+    }
+
     /// Takes the pending exception away, if there is one.
     pub fn caught(self) -> Option<Js> {
         let (mut pending, mut exception) = (false, ptr::null_mut());

@@ -96,6 +96,11 @@ impl Live for JsLive<'_> {
         Ok(self.scope.number_of(*value))
     }
 
+    fn refuse(&self, message: &str) -> Thrown {
+        self.scope.throw_type_error(message);
+        Thrown
+    }
+
     fn stringify(&self, value: &Js) -> Result<Option<String>, Thrown> {
         let text = self.scope.call(self.realm.stringify.get()?, &[*value])?;
         Ok(self.scope.string_of(text))

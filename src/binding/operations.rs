@@ -16,8 +16,8 @@ use super::registry::{self, Entry};
 use super::reply;
 use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
-use crate::manager::{Backing, Opened, Saved, Visit};
-use crate::session::{Session, Stage, Thrown, Unsavable};
+use crate::manager::{Backing, Opened, Saved, Settled, Visit};
+use crate::session::{Plan, Session, Thrown, Unsavable};
 use crate::session_id::SessionId;
 
 fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
@@ -26,9 +26,8 @@ fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
         session: visit.session,
         engine,
         wire: visit.wire.map(|wire| (id, wire)).into(),
+        opened: None.into(),
         opening: None.into(),
-        must_merge: false.into(),
-        is_withheld: false.into(),
     })
 }
 
@@ -58,69 +57,48 @@ fn gone() -> Error {
     )
 }
 
-/// What is told of a load, once it is settled.
-fn opened(entry: &Entry, opened: Opened) -> Reply {
-    match opened {
-        Opened::Found(must_merge) => {
-            entry.must_merge.set(must_merge);
-            Reply::Done
-        }
-        Opened::Fresh => Reply::Done,
-        Opened::Corrupt(error) => Reply::Corrupt(error),
-        Opened::Failed(error) => Reply::Failed(error),
-    }
-}
-
 /// Opens the session of a request on a built-in driver.
 ///
 /// @param engine the number of an engine
-/// @param live the object that will hold the live attributes
 /// @param cookie the request's `Cookie` header
 /// @param verified the session id that a cookie parser verified
-/// @returns the session's number; negative when there is something to report, which `takeOpening` gives
+/// @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
+///   has ended, `settleSession` lets it count
 #[napi(catch_unwind)]
-pub fn open_session(
-    env: Env,
-    engine: u32,
-    #[napi(ts_arg_type = "object")] live: Js,
-    cookie: Option<Text>,
-    verified: Option<Text>,
-) -> f64 {
+pub fn open_session(engine: u32, cookie: Option<Text>, verified: Option<Text>) -> f64 {
     let Some(engine) = registry::engine(engine) else {
         return 0.0;
     };
-    let visit = match visit(&engine, cookie, verified) {
-        Ok(visit) => visit,
-        Err(_) => return 0.0,
+    let Ok(visit) = visit(&engine, cookie, verified) else {
+        return 0.0;
     };
     let may_exist = visit.may_exist;
     let number = add(engine.clone(), visit);
     let Some(entry) = registry::entry(number) else {
         return 0.0;
     };
-    let reply = match engine.manager.built_in() {
+    match engine.manager.built_in() {
         Ok(_) if !may_exist => {
-            entry.session.stage.set(Stage::Open);
-            Reply::Done
+            entry.opened.replace(Some(Opened::Fresh));
         }
-        Ok(backing) => load(&entry, backing),
+        Ok(backing) => {
+            if let Reply::Later(operation) = load(&entry, backing) {
+                entry.opening.set(Some(operation));
+                return -number;
+            }
+        }
         Err(error) => {
-            entry.session.stage.set(Stage::Detached);
-            Reply::Failed(error)
+            entry.opened.replace(Some(Opened::Failed(error)));
         }
-    };
-    if matches!(reply, Reply::Done) && settle(Scope(env.raw()), &entry, live).is_ok() {
-        return number;
     }
-    entry.opening.replace(Some(reply));
-    -number
+    number
 }
 
-/// What `openSession` has to report: a reply.
-#[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn take_opening(env: Env, session: f64) -> Js {
-    let reply = registry::entry(session).and_then(|entry| entry.opening.take());
-    reply.map_or(Js::UNDEFINED, |reply| to_js(Scope(env.raw()), reply))
+/// The number of the operation that loads a session which `openSession` gave as negative.
+#[napi(catch_unwind)]
+pub fn opening(session: f64) -> u32 {
+    let opening = registry::entry(session).and_then(|entry| entry.opening.take());
+    opening.unwrap_or_default()
 }
 
 /// The session that a request's cookie names, not loaded. @returns its number
@@ -177,16 +155,14 @@ fn backing(engine: &Rc<Engine>, handler: Js, store: Js) -> Result<Backing> {
 fn load(entry: &Rc<Entry>, backing: Backing) -> Reply {
     let loading = entry.clone();
     entry.engine.begin(async move {
-        let found = loading
-            .engine
-            .manager
-            .load(&loading.session, &backing)
-            .await;
-        opened(&loading, found)
+        let manager = &loading.engine.manager;
+        let opened = manager.load(&loading.session, &backing).await;
+        loading.opened.replace(Some(opened));
+        Reply::Done
     })
 }
 
-/// Loads a session. @returns a reply; after it, `settleSession` completes the load
+/// Loads a session. @returns a reply; `settleSession` tells what was found
 #[napi(catch_unwind, ts_return_type = "unknown")]
 pub fn load_session(
     env: Env,
@@ -201,32 +177,42 @@ pub fn load_session(
     match backing(&entry.engine, handler, store) {
         Ok(backing) => to_js(scope, load(&entry, backing)),
         Err(error) => {
-            entry.session.stage.set(Stage::Detached);
-            failed(scope, error)
+            entry.opened.replace(Some(Opened::Failed(error)));
+            Js::UNDEFINED
         }
     }
 }
 
-fn settle(scope: Scope, entry: &Entry, live: Js) -> std::result::Result<(), Thrown> {
+/// Lets a load that has ended count. @returns a report of what is wrong, or `undefined`
+#[napi(catch_unwind, ts_return_type = "object | undefined")]
+pub fn settle_session(env: Env, session: f64, #[napi(ts_arg_type = "object")] live: Js) -> Js {
+    let scope = Scope(env.raw());
+    let Some(entry) = registry::entry(session) else {
+        return Js::UNDEFINED;
+    };
+    let panicked = || {
+        Opened::Failed(Error::new(
+            Code::Internal,
+            "the session could not be opened",
+        ))
+    };
+    let opened = entry.opened.take().unwrap_or_else(panicked);
+    let manager = &entry.engine.manager;
     let live = JsLive {
         scope,
         realm: &entry.engine.realm,
         root: live,
     };
-    entry.session.settle(&live, entry.must_merge.replace(false))
-}
-
-/// Completes a load that has been waited for: early values and loaded ones come together, and a CSRF token is made.
-#[napi(catch_unwind)]
-pub fn settle_session(env: Env, session: f64, #[napi(ts_arg_type = "object")] live: Js) {
-    if let Some(entry) = registry::entry(session) {
-        let _ = settle(Scope(env.raw()), &entry, live);
+    match manager.settle(&entry.session, &live, opened) {
+        Ok(Settled::Corrupt(error)) => to_js(scope, Reply::Corrupt(error)),
+        Ok(Settled::Detached(error)) => failed(scope, error),
+        Ok(Settled::Done) | Err(Thrown) => Js::UNDEFINED,
     }
 }
 
 /// Saves what a request changed.
 ///
-/// @param last whether the response ends: what is changed afterwards is not stored
+/// @param last whether the response ends: what is changed afterwards is not stored, and the sweep's lottery is drawn
 /// @returns a reply
 #[napi(catch_unwind, ts_return_type = "unknown")]
 pub fn save_session(
@@ -247,64 +233,63 @@ pub fn save_session(
         realm: &entry.engine.realm,
         root: live,
     };
-    let plan = entry.session.plan(&live, manager.config.max_depth);
+    let plan = manager.plan(&entry.session, &live, last);
     if last {
-        entry.session.stage.set(Stage::Closed);
         registry::retire(session, entry.session.attributes.size());
     }
     let plan = match plan {
         Ok(plan) => plan,
-        Err(why) => {
-            let error = manager.unsavable(why);
-            let report = match why {
-                Unsavable::Thrown => reply::unserialisable(scope, &error),
-                _ => reply::report(scope, "error", &error),
-            };
-            entry.is_withheld.set(!entry.session.is_stored());
-            return report.unwrap_or(Js::UNDEFINED);
+        Err((Unsavable::Thrown, error)) => {
+            return reply::unserialisable(scope, &error).unwrap_or(Js::UNDEFINED);
         }
+        Err((_, error)) => return failed(scope, error),
     };
-    let backing = match backing(&entry.engine, handler, store) {
-        Ok(backing) => backing,
-        Err(error) => return failed(scope, error),
-    };
+    match backing(&entry.engine, handler, store) {
+        Ok(backing) => {
+            let reply = save(&entry, plan, backing.clone());
+            if last && manager.draw_lottery() {
+                sweep(&entry.engine, backing);
+            }
+            to_js(scope, reply)
+        }
+        Err(error) => failed(scope, error),
+    }
+}
+
+fn save(entry: &Rc<Entry>, plan: Plan, backing: Backing) -> Reply {
     let saving = entry.clone();
-    let reply = entry.engine.begin(async move {
-        let saved = saving
-            .engine
-            .manager
-            .save(&saving.session, plan, &backing)
-            .await;
-        saving.is_withheld.set(
-            saved != Ok(Saved::Done) && !saving.session.is_stored() || saved == Ok(Saved::Gone),
-        );
-        match saved {
+    entry.engine.begin(async move {
+        let manager = &saving.engine.manager;
+        match manager.save(&saving.session, plan, &backing).await {
             Ok(Saved::Done) => Reply::Done,
             Ok(Saved::Gone) => Reply::Gone(gone()),
             Err(error) => Reply::Failed(error),
         }
-    });
-    to_js(scope, reply)
+    })
 }
 
-/// The text of the `Set-Cookie` header for a session, or `undefined` when it must not be sent.
+/// Lets a sweep begin that nobody waits for.
+fn sweep(engine: &Rc<Engine>, backing: Backing) {
+    let sweeping = engine.clone();
+    engine.begin_unheard(async move {
+        let _ = sweeping.manager.sweep(&backing).await;
+    });
+}
+
+/// The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
 #[napi(catch_unwind, ts_return_type = "string | undefined")]
 pub fn session_cookie(env: Env, session: f64) -> Js {
     let Some(entry) = registry::entry(session) else {
         return Js::UNDEFINED;
     };
-    if entry.session.stage.get() == Stage::Detached || entry.is_withheld.get() {
-        return Js::UNDEFINED;
-    }
-    let id = entry.session.id();
     let wire = entry.wire.borrow();
-    let wire = wire
-        .as_ref()
-        .filter(|(own, _)| *own == id)
-        .map(|(_, wire)| wire.as_str());
-    Scope(env.raw())
-        .string(&entry.engine.manager.set_cookie(&id, wire))
-        .unwrap_or(Js::UNDEFINED)
+    let own = wire.as_ref().filter(|(id, _)| *id == entry.session.id());
+    let cookie = entry
+        .engine
+        .manager
+        .cookie(&entry.session, own.map(|(_, wire)| wire.as_str()));
+    let cookie = cookie.and_then(|cookie| Scope(env.raw()).string(&cookie).ok());
+    cookie.unwrap_or(Js::UNDEFINED)
 }
 
 fn ended(scope: Scope, engine: &Engine) -> std::result::Result<Js, Thrown> {
@@ -360,22 +345,6 @@ pub fn handler_replied(
     };
     handler::replied(step, reply);
     run_operations(env, engine)
-}
-
-/// Draws the lottery, and lets a sweep begin when it hits; nobody waits for it.
-#[napi(catch_unwind)]
-pub fn draw_lottery(engine: u32, #[napi(ts_arg_type = "object | undefined")] handler: Js) {
-    let Some(engine) = registry::engine(engine) else {
-        return;
-    };
-    if engine.manager.draw_lottery()
-        && let Ok(backing) = backing(&engine, handler, Js::UNDEFINED)
-    {
-        let sweeping = engine.clone();
-        engine.begin_unheard(async move {
-            let _ = sweeping.manager.sweep(&backing).await;
-        });
-    }
 }
 
 /// An operation on one record of the built-in driver, for the JavaScript-visible handlers.

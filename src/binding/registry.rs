@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::engine::Engine;
 use super::js::{Kept, Scope};
+use crate::manager::Opened;
 use crate::session::Session;
 
 /// Closed sessions that stay readable on a thread. A listener of a response's `finish` reads within a few requests.
@@ -36,12 +37,10 @@ pub struct Entry {
     pub engine: Rc<Engine>,
     /// The request's own cookie, to be sent back as it came, and the id it is for.
     pub wire: RefCell<Option<(crate::session_id::SessionId, String)>>,
-    /// What the load found, until JavaScript has been told.
-    pub opening: RefCell<Option<super::engine::Reply>>,
-    /// Whether loaded attributes have to be merged into an object that JavaScript holds.
-    pub must_merge: Cell<bool>,
-    /// Whether the cookie must not be sent, because no record stands behind it.
-    pub is_withheld: Cell<bool>,
+    /// What the load found, until it is settled.
+    pub opened: RefCell<Option<Opened>>,
+    /// The number under which a load goes on that `openSession` began.
+    pub opening: Cell<Option<u32>>,
 }
 
 #[derive(Debug, Default)]

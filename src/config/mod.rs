@@ -67,6 +67,8 @@ pub struct Config {
     pub durability: Durability,
     /// Option `strictSave`: whether a failed save turns the response into a 500. Default: no.
     pub strict_save: bool,
+    /// Option `rolling`: whether every response carries the cookie, or only one that recorded activity. Default: yes.
+    pub rolling: bool,
     lifetime: Millis,
     touch_interval: Option<Millis>,
 }
@@ -131,6 +133,7 @@ impl Config {
             max_sessions: options.count("maxSessions", 1_000_000, 1..=u64::MAX)?,
             durability: durability(&options)?,
             strict_save: options.switch("strictSave", false)?,
+            rolling: options.switch("rolling", true)?,
             lifetime,
             touch_interval: touch_interval(&options)?,
         };
@@ -157,11 +160,11 @@ impl Config {
     /// How long a driver may leave activity unrecorded.
     ///
     /// Units: milliseconds, from the activity recorded last. Option `touchInterval`; where that is not set, what the
-    /// driver prefers.
+    /// driver prefers. Without `rolling` no driver prefers every request, as each record of activity sends a cookie.
     pub fn touch_interval(&self, default: TouchDefault) -> Millis {
         let preferred = match default {
-            TouchDefault::EveryRequest => Millis(0),
-            TouchDefault::Seldom => Millis(self.idle_timeout().0 / 10).min(LONGEST_DEFAULT_TOUCH),
+            TouchDefault::EveryRequest if self.rolling => Millis(0),
+            _ => Millis(self.idle_timeout().0 / 10).min(LONGEST_DEFAULT_TOUCH),
         };
         self.touch_interval.unwrap_or(preferred)
     }

@@ -506,7 +506,7 @@ impl Attributes {
     }
 
     /// Compat: `set` evaluated the path and, when that threw on a missing parent, had `util.defineMember` put an object in
-    /// the place of every parent that is not one. A `null` on the way, over which the original threw, is replaced too.
+    /// the place of every parent that is none. Over `null` it threw a `TypeError`.
     fn set_path<L: Live>(
         &self,
         live: &L,
@@ -517,7 +517,9 @@ impl Attributes {
         self.make_live(live, &parents[0].name)?;
         match self.walk(live, parents)? {
             Look::Value(parent) => match live.kind(&parent)? {
-                Kind::Array | Kind::Object => return put_member(live, &parent, &last.name, value),
+                Kind::Array | Kind::Object => {
+                    return put_member(live, &parent, &last.name, value);
+                }
                 Kind::Primitive => return Ok(()),
                 Kind::Undefined | Kind::Null => {}
             },
@@ -527,7 +529,12 @@ impl Attributes {
         for (place, segment) in parents.iter().enumerate() {
             let child = live.own(&at, &segment.name)?;
             let usable = match &child {
-                Some(child) => matches!(live.kind(child)?, Kind::Array | Kind::Object),
+                Some(child) => match live.kind(child)? {
+                    Kind::Null => {
+                        return Err(live.refuse("cannot set a member of null in the session"));
+                    }
+                    kind => matches!(kind, Kind::Array | Kind::Object),
+                },
                 None => false,
             };
             at = match child {

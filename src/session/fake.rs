@@ -172,6 +172,10 @@ impl Live for FakeLive {
         })
     }
 
+    fn refuse(&self, _message: &str) -> Thrown {
+        Thrown
+    }
+
     fn stringify(&self, value: &Fake) -> Result<Option<String>, Thrown> {
         Ok(Some(match value {
             Fake::Undefined => return Ok(None),

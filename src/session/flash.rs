@@ -4,7 +4,7 @@
 //! cookies, storage or time.
 //!
 //! Compat: `flash`, `reflash`, `keep` and `ageFlashData` of `lib/store/Store.js`. Lists that are no lists read as empty. A
-//! `flash` attribute of the application's own that is no object is left alone.
+//! `flash` attribute of the application's own that is no object stays until flash data needs its place.
 
 use super::attributes::Attributes;
 use super::live::{Live, Thrown};
@@ -47,6 +47,14 @@ impl Lists {
         })
     }
 
+    /// The lists to write into. A value of the application's own has to make room for them.
+    fn edit<L: Live>(attributes: &Attributes, live: &L) -> Result<Self, Thrown> {
+        let lists = Lists::read(attributes, live)?;
+        Ok(lists.unwrap_or(Lists {
+            members: Vec::new(),
+        }))
+    }
+
     fn keys(&self, list: &str) -> Keys {
         let named = |(key, _): &&(String, String)| text::decode(key) == list;
         let Some((_, value)) = self.members.iter().find(named) else {
@@ -85,9 +93,7 @@ impl Lists {
 
 /// Keeps what was just put at `key` until the end of the next request.
 pub fn flash<L: Live>(attributes: &Attributes, live: &L, key: &str) -> Result<(), Thrown> {
-    let Some(mut lists) = Lists::read(attributes, live)? else {
-        return Ok(());
-    };
+    let mut lists = Lists::edit(attributes, live)?;
     let key = text::quote(key);
     let mut new = lists.keys("new");
     new.push(key.clone());
@@ -99,9 +105,7 @@ pub fn flash<L: Live>(attributes: &Attributes, live: &L, key: &str) -> Result<()
 
 /// Keeps all flash data of this request for another one.
 pub fn reflash<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
-    let Some(mut lists) = Lists::read(attributes, live)? else {
-        return Ok(());
-    };
+    let mut lists = Lists::edit(attributes, live)?;
     let new = united(lists.keys("new"), lists.keys("old"));
     lists.put("new", &new);
     lists.put("old", &Keys::new());
@@ -110,9 +114,7 @@ pub fn reflash<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown>
 
 /// Keeps the flash data under `keys` for another request. A key that holds nothing is listed all the same.
 pub fn keep<L: Live>(attributes: &Attributes, live: &L, keys: &[String]) -> Result<(), Thrown> {
-    let Some(mut lists) = Lists::read(attributes, live)? else {
-        return Ok(());
-    };
+    let mut lists = Lists::edit(attributes, live)?;
     let keys: Keys = keys.iter().map(|key| text::quote(key)).collect();
     let new = united(lists.keys("new"), keys.clone());
     lists.put("new", &new);
@@ -127,9 +129,7 @@ pub fn remove_from_old<L: Live>(
     live: &L,
     keys: &[String],
 ) -> Result<(), Thrown> {
-    let Some(mut lists) = Lists::read(attributes, live)? else {
-        return Ok(());
-    };
+    let mut lists = Lists::edit(attributes, live)?;
     let keys: Keys = keys.iter().map(|key| text::quote(key)).collect();
     let old = lists.keys("old");
     lists.put("old", &without(old, &keys));

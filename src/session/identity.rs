@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Base};
 use super::live::{Live, Thrown};
 use super::snapshot::{Snapshot, Unsavable};
 use super::{csrf, flash};
@@ -24,6 +24,17 @@ pub enum Stage {
     Detached,
     /// Its response has ended: reads work, later writes are not stored.
     Closed,
+}
+
+/// Whether a response carries the session's cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// It does.
+    Due,
+    /// The browser's own is good for a while yet: nothing was stored, not even the activity.
+    Optional,
+    /// It must not: no record stands behind the id.
+    Withheld,
 }
 
 /// The record as this request knows it.
@@ -74,6 +85,10 @@ pub struct Session {
     pub stage: Cell<Stage>,
     /// Flash data ages once a request, however often it is saved.
     has_aged: Cell<bool>,
+    /// Whether a response may carry the session's cookie.
+    pub cookie: Cell<Cookie>,
+    /// The CSRF token was made when the session was started.
+    has_new_token: Cell<bool>,
 }
 
 impl Session {
@@ -90,6 +105,8 @@ impl Session {
             identity: RefCell::new(identity),
             stage: Cell::new(Stage::New),
             has_aged: Cell::new(false),
+            cookie: Cell::new(Cookie::Due),
+            has_new_token: Cell::new(false),
         }
     }
 
@@ -134,15 +151,22 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the load: moves early values together with loaded ones and makes sure there is a CSRF token.
-    pub fn settle<L: Live>(&self, live: &L, merge_exposed: bool) -> Result<(), Thrown> {
-        if merge_exposed {
-            self.attributes.merge_exposed(live)?;
+    /// Lets a loaded record be the session. Values that JavaScript put before stay where the record has none.
+    pub fn adopt<L: Live>(&self, live: &L, (base, stored): (Base, Stored)) -> Result<(), Thrown> {
+        self.identity.borrow_mut().stored = Some(stored);
+        match self.attributes.load(base) {
+            true => self.attributes.merge_exposed(live),
+            false => Ok(()),
         }
+    }
+
+    /// Makes sure that there is a CSRF token.
+    pub fn ensure_token<L: Live>(&self, live: &L) -> Result<(), Thrown> {
         if csrf::is_missing(&self.attributes, live)?
             && let Ok(token) = csrf::generate()
         {
             csrf::put(&self.attributes, live, &token)?;
+            self.has_new_token.set(true);
         }
         Ok(())
     }

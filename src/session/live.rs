@@ -72,6 +72,9 @@ pub trait Live {
     /// The number that `value` is, if it is one.
     fn number_of(&self, value: &Self::Value) -> Result<Option<f64>, Thrown>;
 
+    /// Throws a `TypeError`.
+    fn refuse(&self, message: &str) -> Thrown;
+
     /// `JSON.stringify(value)`; `None` when it gives `undefined`.
     fn stringify(&self, value: &Self::Value) -> Result<Option<String>, Thrown>;
 }

@@ -18,6 +18,6 @@ mod fake;
 mod tests;
 
 pub use attributes::{Attributes, Base};
-pub use identity::{Identity, Plan, Session, Stage, Stored};
+pub use identity::{Cookie, Identity, Plan, Session, Stage, Stored};
 pub use live::{Kind, Live, Thrown};
 pub use snapshot::{Snapshot, Unsavable};

@@ -129,7 +129,7 @@ fn set_makes_the_parents_that_are_missing() {
 }
 
 #[test]
-fn set_through_a_scalar_is_ignored_and_through_null_replaces_it() {
+fn set_through_a_scalar_is_ignored_and_through_null_throws() {
     let bag = Bag::new(r#"{"u":5,"z":null,"d":{"e":5}}"#);
     bag.set("u.x", "1");
     assert_eq!(bag.text(), r#"{"u":5,"z":null,"d":{"e":5}}"#);
