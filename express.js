@@ -1,0 +1,5 @@
+'use strict'
+
+/**
+ * Nothing at run time: `import 'node-session/express'` is for its types.
+ */

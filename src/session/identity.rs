@@ -179,9 +179,10 @@ impl Session {
         }
         let snapshot = self.attributes.snapshot(live, max_depth)?;
         if detached {
-            return Ok(Plan::Drop {
-                changed: snapshot.is_some(),
-            });
+            self.cookie.set(Cookie::Withheld);
+            let tokens = usize::from(self.has_new_token.get());
+            let changed = snapshot.is_some_and(|snapshot| snapshot.change.set.len() > tokens);
+            return Ok(Plan::Drop { changed });
         }
         let is_stale = self
             .identity
