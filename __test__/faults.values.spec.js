@@ -45,7 +45,7 @@ const VALUES = [
   ['a circle through an array', () => { const list = []; list.push({ list }); return list }, SERIALIZE],
   ['the global object', () => globalThis, SERIALIZE],
   ['a toJSON that throws', () => ({ toJSON: boom }), SERIALIZE],
-  ['a toJSON that throws nothing at all', () => ({ toJSON() { throw undefined } }), SERIALIZE], // eslint-disable-line no-throw-literal
+  ['a toJSON that throws nothing at all', () => ({ toJSON() { throw undefined } }), SERIALIZE],
   ['a toJSON that gives a BigInt', () => ({ toJSON: () => 1n }), SERIALIZE],
   ['a getter that throws', () => ({ get bad() { return boom() } }), SERIALIZE],
   ['a Proxy whose keys throw', () => new Proxy({}, { ownKeys: boom }), SERIALIZE],

@@ -2,6 +2,14 @@
 //!
 //! The only files that name napi. No rule of sessions is decided here.
 
+#![cfg_attr(
+    test,
+    allow(
+        dead_code,
+        reason = "napi registers what is exported only outside tests"
+    )
+)]
+
 mod cookie;
 mod engine;
 mod handler;

@@ -6,201 +6,18 @@
 //!
 //! Compat: `get`, `set`, `push`, `pull`, `forget`, `flush` and `all` of `lib/store/Store.js`.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use super::change::object_text;
+use super::base::{Base, Holds, State};
 use super::live::{Kind, Live, Thrown};
-use super::path::{self, Segment};
-use super::text::{self, Fault, Member, Root};
+use super::path::Segment;
+use super::text;
+use super::walk::{Look, long_path};
 
 /// How far beyond an array's end a path may write. Each skipped element is stored as `null`, and JavaScript visits them
 /// one by one; a write further out is ignored, as a write into a number is.
 const MAX_GAP: u32 = 1_000;
-
-/// The text a session was loaded with, and where its members lie.
-#[derive(Clone, Debug)]
-pub struct Base {
-    text: Arc<str>,
-    members: Vec<Member>,
-}
-
-impl Base {
-    /// A base without attributes.
-    pub fn empty() -> Self {
-        Base {
-            text: Arc::from("{}"),
-            members: Vec::new(),
-        }
-    }
-
-    /// Checks a stored text and finds its members.
-    ///
-    /// `max_depth` bounds the nesting of arrays and objects within one attribute.
-    pub fn parse(stored: Arc<str>, max_depth: usize) -> Result<Self, Fault> {
-        let depth = max_depth.saturating_add(1);
-        let text = match object_text(&stored, depth)? {
-            Some(rewritten) => Arc::from(rewritten),
-            None => stored,
-        };
-        match text::scan(&text, depth)? {
-            Root::Object(members) => Ok(Base { text, members }),
-            _ => Err(Fault::Malformed),
-        }
-    }
-
-    /// The members as (key with quotes, value), in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let piece = |range: &std::ops::Range<usize>| &self.text[range.clone()];
-        self.members
-            .iter()
-            .map(move |m| (piece(&m.key), piece(&m.value)))
-    }
-
-    fn find(&self, name: &str) -> Option<usize> {
-        self.iter().position(|(key, _)| names(key, name))
-    }
-}
-
-/// Whether the JSON string `quoted` stands for `name`.
-fn names(quoted: &str, name: &str) -> bool {
-    let inner = &quoted.as_bytes()[1..quoted.len() - 1];
-    inner == name.as_bytes()
-        || (memchr::memchr(b'\\', inner).is_some() && text::decode(quoted) == name)
-}
-
-/// A slice of a shared text.
-#[derive(Clone, Debug)]
-pub(super) struct Piece {
-    text: Arc<str>,
-    start: usize,
-    end: usize,
-}
-
-impl Piece {
-    fn whole(text: &Arc<str>) -> Self {
-        let end = text.len();
-        Piece {
-            text: text.clone(),
-            start: 0,
-            end,
-        }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.text[self.start..self.end]
-    }
-
-    fn first(&self) -> u8 {
-        self.text.as_bytes()[self.start]
-    }
-
-    /// The member `name` of the object that this piece is.
-    fn member(&self, name: &str) -> Option<Piece> {
-        let found = text::member(self.as_str(), name)?;
-        let start = self.start + (found.as_ptr() as usize - self.as_str().as_ptr() as usize);
-        Some(Piece {
-            text: self.text.clone(),
-            start,
-            end: start + found.len(),
-        })
-    }
-}
-
-/// Where an attribute's value is kept now.
-#[derive(Clone, Debug)]
-pub(super) enum Holds {
-    /// In the base, at this place.
-    Base(usize),
-    /// In a text that the engine wrote.
-    Text(Arc<str>),
-    /// In the live object.
-    Live,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Slot {
-    pub(super) name: Rc<str>,
-    pub(super) holds: Holds,
-}
-
-/// The state behind [`Attributes`].
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) base: Base,
-    /// The attributes in order; `None` while they are exactly the base's.
-    pub(super) slots: Option<Vec<Slot>>,
-    /// JavaScript has the live object itself (`all()`), so that alone says which attributes there are.
-    pub(super) exposed: bool,
-    /// Everything loaded was thrown away by `flush`.
-    pub(super) flushed: bool,
-}
-
-impl State {
-    fn hold(&self, name: &str) -> Option<Holds> {
-        match &self.slots {
-            None => self.base.find(name).map(Holds::Base),
-            Some(slots) => {
-                let slot = slots.iter().find(|slot| *slot.name == *name)?;
-                Some(slot.holds.clone())
-            }
-        }
-    }
-
-    pub(super) fn piece(&self, holds: &Holds) -> Option<Piece> {
-        match holds {
-            Holds::Base(place) => {
-                let range = self.base.members.get(*place)?.value.clone();
-                let text = self.base.text.clone();
-                Some(Piece {
-                    text,
-                    start: range.start,
-                    end: range.end,
-                })
-            }
-            Holds::Text(text) => Some(Piece::whole(text)),
-            Holds::Live => None,
-        }
-    }
-
-    /// The slots, made from the base when they are first needed.
-    fn slots(&mut self) -> &mut Vec<Slot> {
-        let base = &self.base;
-        self.slots.get_or_insert_with(|| {
-            let slot = |(place, (key, _)): (usize, (&str, &str))| Slot {
-                name: Rc::from(&*text::decode(key)),
-                holds: Holds::Base(place),
-            };
-            base.iter().enumerate().map(slot).collect()
-        })
-    }
-
-    /// Notes where `name` is kept from now on; a new name comes last.
-    fn keep(&mut self, name: &str, holds: Holds) {
-        let slots = self.slots();
-        match slots.iter_mut().find(|slot| *slot.name == *name) {
-            Some(slot) => slot.holds = holds,
-            None => slots.push(Slot {
-                name: Rc::from(name),
-                holds,
-            }),
-        }
-    }
-}
-
-/// Where a path ends.
-enum Look<V> {
-    /// At a value in a text.
-    Text(Piece),
-    /// At a live value.
-    Value(V),
-    /// At a member that is not there.
-    Missing,
-    /// Before its end, at `undefined` or `null`: the original threw there, and fell back to the flat key.
-    Unreachable,
-}
 
 /// The key-value bag behind `req.session`.
 #[derive(Debug)]
@@ -413,80 +230,6 @@ impl Attributes {
         Ok(())
     }
 
-    /// Where `key` leads, and the name of the top-level attribute it leads through.
-    fn look<'k, L: Live>(
-        &self,
-        live: &L,
-        key: &'k str,
-    ) -> Result<(Look<L::Value>, Cow<'k, str>), Thrown> {
-        if let Some(mut path) = long_path(key) {
-            let end = self.walk(live, &path)?;
-            if !matches!(end, Look::Unreachable) {
-                return Ok((end, path.swap_remove(0).name));
-            }
-        }
-        Ok((self.look_top(live, key)?, Cow::Borrowed(key)))
-    }
-
-    /// Looks up one attribute by its name as it stands.
-    fn look_top<L: Live>(&self, live: &L, name: &str) -> Result<Look<L::Value>, Thrown> {
-        let piece = {
-            let state = self.state.borrow();
-            match state.hold(name) {
-                None if !state.exposed => return Ok(Look::Missing),
-                None => None,
-                Some(holds) => state.piece(&holds),
-            }
-        };
-        if let Some(piece) = piece {
-            return Ok(Look::Text(piece));
-        }
-        present(live, live.own(&live.root(), name)?)
-    }
-
-    /// Follows a path of one or more names; in the text as long as it leads through objects, live from then on.
-    fn walk<L: Live>(&self, live: &L, path: &[Segment]) -> Result<Look<L::Value>, Thrown> {
-        let mut at = self.look_top(live, &path[0].name)?;
-        for segment in &path[1..] {
-            at = match at {
-                Look::Missing if segment.is_optional => return Ok(Look::Missing),
-                Look::Missing | Look::Unreachable => return Ok(Look::Unreachable),
-                Look::Value(value) => match live.kind(&value)? {
-                    Kind::Null if segment.is_optional => return Ok(Look::Missing),
-                    Kind::Null => return Ok(Look::Unreachable),
-                    _ => present(live, live.own(&value, &segment.name)?)?,
-                },
-                Look::Text(piece) => match piece.first() {
-                    b'{' => piece
-                        .member(&segment.name)
-                        .map_or(Look::Missing, Look::Text),
-                    b'n' if segment.is_optional => return Ok(Look::Missing),
-                    b'n' => return Ok(Look::Unreachable),
-                    b'[' | b'"' => {
-                        self.make_live(live, &path[0].name)?;
-                        return self.walk(live, path);
-                    }
-                    _ => Look::Missing,
-                },
-            };
-        }
-        Ok(at)
-    }
-
-    /// Parses a top-level attribute into the live object, unless it is there already.
-    fn make_live<L: Live>(&self, live: &L, name: &str) -> Result<(), Thrown> {
-        let piece = {
-            let state = self.state.borrow();
-            let holds = state.hold(name).filter(|_| !state.exposed);
-            holds.and_then(|holds| state.piece(&holds))
-        };
-        if let Some(piece) = piece {
-            live.define(&live.root(), name, &live.parse(piece.as_str())?)?;
-            self.state.borrow_mut().keep(name, Holds::Live);
-        }
-        Ok(())
-    }
-
     fn set_top<L: Live>(&self, live: &L, name: &str, value: &L::Value) -> Result<(), Thrown> {
         live.define(&live.root(), name, value)?;
         let mut state = self.state.borrow_mut();
@@ -557,21 +300,6 @@ impl Attributes {
         drop(state);
         put_member(live, &at, &last.name, value)
     }
-}
-
-/// The steps of a `key` that has more than one; any other key names an attribute as it stands.
-fn long_path(key: &str) -> Option<Vec<Segment<'_>>> {
-    if path::is_flat(key) {
-        return None;
-    }
-    path::parse(key).filter(|path| path.len() > 1)
-}
-
-fn present<L: Live>(live: &L, value: Option<L::Value>) -> Result<Look<L::Value>, Thrown> {
-    Ok(match value {
-        Some(value) if live.kind(&value)? != Kind::Undefined => Look::Value(value),
-        _ => Look::Missing,
-    })
 }
 
 /// Writes one member of an object or an array, never far beyond an array's end.

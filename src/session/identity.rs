@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use super::attributes::{Attributes, Base};
+use super::attributes::Attributes;
+use super::base::Base;
 use super::live::{Live, Thrown};
 use super::snapshot::{Snapshot, Unsavable};
 use super::{csrf, flash};

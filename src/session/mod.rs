@@ -3,6 +3,7 @@
 //! Pure: no storage, no cookies, no clock.
 
 pub mod attributes;
+mod base;
 pub mod change;
 pub mod csrf;
 pub mod flash;
@@ -11,13 +12,15 @@ pub mod live;
 pub mod path;
 pub mod snapshot;
 pub mod text;
+mod walk;
 
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use attributes::{Attributes, Base};
+pub use attributes::Attributes;
+pub use base::Base;
 pub use identity::{Cookie, Identity, Plan, Session, Stage, Stored};
 pub use live::{Kind, Live, Thrown};
 pub use snapshot::{Snapshot, Unsavable};

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::attributes::{Attributes, Base, Holds, Slot};
+use super::attributes::Attributes;
+use super::base::{Base, Holds, Slot};
 use super::change::{self, Change};
 use super::live::{Live, Thrown};
 use super::text::{self, Fault, Root};

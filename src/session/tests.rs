@@ -133,8 +133,10 @@ fn set_through_a_scalar_is_ignored_and_through_null_throws() {
     let bag = Bag::new(r#"{"u":5,"z":null,"d":{"e":5}}"#);
     bag.set("u.x", "1");
     assert_eq!(bag.text(), r#"{"u":5,"z":null,"d":{"e":5}}"#);
-    bag.set("z.x", "1").set("d.e.f.g", "2");
-    assert_eq!(bag.text(), r#"{"u":5,"z":{"x":1},"d":{"e":{"f":{"g":2}}}}"#);
+    let value = bag.live.value("1");
+    assert!(bag.attributes.set(&bag.live, "z.x", &value).is_err());
+    bag.set("d.e.f.g", "2");
+    assert_eq!(bag.text(), r#"{"u":5,"z":null,"d":{"e":{"f":{"g":2}}}}"#);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn undefined_keeps_every_default_and_unknown_options_are_left_alone() {
     ];
     let mut options: Vec<_> = names.map(|name| (name, Undefined)).into();
     options.extend([
-        ("rolling", Function),
+        ("resave", Function),
         ("store", Null),
         ("__proto__", map([])),
     ]);

@@ -1,0 +1,129 @@
+//! Opening: from an id to a session with its record, or to a new one.
+
+use std::sync::Arc;
+
+use super::{Backing, Manager};
+use crate::driver::Record;
+use crate::error::{Code, Error, Result};
+use crate::session::text::Fault;
+use crate::session::{Base, Live, Session, Stage, Stored, Thrown};
+use crate::session_id::SessionId;
+
+/// What loading found.
+#[derive(Debug)]
+pub enum Opened {
+    /// The session's record.
+    Found(Box<(Base, Stored)>),
+    /// No record: a new session.
+    Fresh,
+    /// A record that cannot be used. It is left where it is; the session is a new one.
+    Corrupt(Error),
+    /// The storage could not be read.
+    Failed(Error),
+}
+
+/// What a settled load has to tell.
+#[derive(Debug)]
+pub enum Settled {
+    /// Nothing: the session is there, or new.
+    Done,
+    /// The session is a new one, because its record cannot be used.
+    Corrupt(Error),
+    /// The session is detached, because the storage could not be read.
+    Detached(Error),
+}
+
+impl Manager {
+    /// Loads a session's record. What was found counts from [`Manager::settle`] on.
+    pub async fn load(&self, session: &Session, backing: &Backing) -> Opened {
+        session.stage.set(Stage::Loading);
+        let id = session.id();
+        let record = match backing.driver.load(&id, self.clock.now()).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Opened::Fresh,
+            Err(error) if is_about_record(&error) => return Opened::Corrupt(error),
+            Err(error) => return Opened::Failed(error),
+        };
+        match self.read_payload(backing, &id, &record.payload) {
+            Ok((base, is_stale)) => {
+                let Record {
+                    payload,
+                    last_activity,
+                } = record;
+                let stored = Stored {
+                    id,
+                    payload,
+                    last_activity,
+                    is_stale,
+                };
+                Opened::Found(Box::new((base, stored)))
+            }
+            Err(error) => Opened::Corrupt(error),
+        }
+    }
+
+    /// Lets what a load found be the session: its record, or a new session under an id that is safe to adopt.
+    ///
+    /// Values that were put before yield to stored ones, however fast the load was.
+    pub fn settle<L: Live>(
+        &self,
+        session: &Session,
+        live: &L,
+        opened: Opened,
+    ) -> Result<Settled, Thrown> {
+        let is_visitors = session.identity.borrow().from_visitor;
+        let (rename, settled) = match opened {
+            Opened::Found(found) => {
+                session.adopt(live, *found)?;
+                (false, Settled::Done)
+            }
+            Opened::Fresh => (is_visitors, Settled::Done),
+            Opened::Corrupt(error) => (true, Settled::Corrupt(error)),
+            Opened::Failed(error) => (false, Settled::Detached(error)),
+        };
+        let settled = match rename.then(|| session.rename(false)) {
+            Some(Err(error)) => Settled::Detached(error),
+            _ => settled,
+        };
+        session.stage.set(match settled {
+            Settled::Detached(_) => Stage::Detached,
+            _ => Stage::Open,
+        });
+        session.ensure_token(live)?;
+        Ok(settled)
+    }
+
+    fn read_payload(
+        &self,
+        backing: &Backing,
+        id: &SessionId,
+        payload: &Arc<str>,
+    ) -> Result<(Base, bool)> {
+        let loaded = backing.codec.to_text(id, payload)?;
+        if loaded.text.len() > self.config.max_bytes {
+            return Err(self.too_large("a stored session is"));
+        }
+        match Base::parse(loaded.text, self.config.max_depth) {
+            Ok(base) => Ok((base, loaded.stale)),
+            Err(Fault::TooDeep) => Err(Error::new(
+                Code::Depth,
+                format!(
+                    "a stored session is nested deeper than {} levels",
+                    self.config.max_depth
+                ),
+            )),
+            Err(Fault::Malformed) => Err(Error::new(
+                Code::Corrupt,
+                "a stored session is not the text of a session",
+            )),
+        }
+    }
+}
+
+/// Whether an error says that the record is bad, rather than that the storage is.
+fn is_about_record(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Code::Corrupt | Code::Decrypt | Code::TooLarge | Code::Depth
+    )
+}
