@@ -1,24 +1,24 @@
-//! The sealed payload: text under AES-256-GCM, with a key for each session.
+//! The sealed payload: text under AES-256-GCM, with a key for each payload.
 //!
 //! Knows nothing of JSON, cookies or storage. The layout, all of it ASCII that JSON and SQL leave unescaped:
 //!
 //! ```text
-//! ns1.  kkkkkkkk  .  nnnnnnnnnnnnnnnn  cccccccc…
-//! │     │            │                 └ ciphertext ‖ tag: as many bytes as the text, and 16
-//! │     │            └ nonce: 12 random bytes, 16 characters
+//! ns1.  kkkkkkkk  .  rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr  cccccccc…
+//! │     │            │                                 └ ciphertext ‖ tag: as many bytes as the text, and 16
+//! │     │            └ 24 random bytes, 32 characters: the first 12 choose the key, the last 12 are the nonce
 //! │     └ key id: 6 bytes that tell which secret sealed it, 8 characters
 //! └ the version of this layout
 //!
-//! k, n, c      base64url without padding; n and c are one base64 text, since 12 bytes fill 16 characters
+//! k, r, c      base64url without padding; r and c are one base64 text, since 24 bytes fill 32 characters
 //! master key   HKDF-Extract-SHA-256(salt = "node-session payload 1", secret)
 //! key id       HKDF-Expand(master key, "key id", 6 bytes)
-//! session key  HKDF-Expand(master key, "session key" ‖ session id, 32 bytes)
+//! payload key  HKDF-Expand(master key, "payload key" ‖ session id ‖ first 12 random bytes, 32 bytes)
 //! associated   "ns1.", key id (its 8 characters), cookie name, session id;
 //! data         before each of the four its length in bytes, as 8 bytes, big-endian
 //! ```
 //!
-//! Bound: a session key seals at most 2³² texts, since its nonces are random (NIST SP 800-38D §8.3). A session that
-//! is saved a hundred times a second reaches that after 16 months of never being given another id.
+//! Bound: GCM with random nonces seals at most 2³² texts under one key (NIST SP 800-38D §8.3). Every payload has a key
+//! of its own, chosen by 96 random bits, so that no key ever comes near that many.
 //!
 //! Not defended: whoever can write to the storage can put back an older payload of the same session.
 
@@ -45,10 +45,12 @@ const KEY_ID_CHARS: usize = 8;
 const _: () = assert!(KEY_ID_BYTES * 4 == KEY_ID_CHARS * 3);
 /// The nonce for which GCM is defined without hashing it first.
 const NONCE_BYTES: usize = 12;
-const NONCE_CHARS: usize = 16;
-const _: () = assert!(NONCE_BYTES * 4 == NONCE_CHARS * 3);
+/// What chooses a payload's key, and its nonce.
+const RANDOM_BYTES: usize = 12 + NONCE_BYTES;
+const RANDOM_CHARS: usize = 32;
+const _: () = assert!(RANDOM_BYTES * 4 == RANDOM_CHARS * 3);
 const TAG_BYTES: usize = 16;
-const SESSION_KEY_BYTES: usize = 32;
+const PAYLOAD_KEY_BYTES: usize = 32;
 
 /// Whether `payload` says of itself that it is sealed. It is not authenticated by that.
 pub(super) fn is_sealed(payload: &str) -> bool {
@@ -199,22 +201,23 @@ impl MasterKey {
     }
 
     fn seal(&self, id: &SessionId, text: &str) -> Result<String> {
-        let mut nonce = [0u8; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| {
+        let mut random = [0u8; RANDOM_BYTES];
+        getrandom::fill(&mut random).map_err(|error| {
             Error::new(Code::Internal, "cannot read random bytes").because(error, None)
         })?;
         let mut sealed = Vec::with_capacity(text.len() + TAG_BYTES);
         sealed.extend_from_slice(text.as_bytes());
-        self.cipher(id)
+        let (salt, nonce) = halves(&random);
+        self.cipher(id, salt)
             .encrypt_in_place(&nonce.into(), &self.associated_data(id), &mut sealed)
             .map_err(|_| {
                 Error::new(Code::TooLarge, "cannot seal a session payload of this size")
             })?;
 
-        let body_chars = NONCE_CHARS + sealed.len().div_ceil(3) * 4;
+        let body_chars = RANDOM_CHARS + sealed.len().div_ceil(3) * 4;
         let mut payload = String::with_capacity(self.head.len() + body_chars);
         payload.push_str(&self.head);
-        URL_SAFE_NO_PAD.encode_string(nonce, &mut payload);
+        URL_SAFE_NO_PAD.encode_string(random, &mut payload);
         URL_SAFE_NO_PAD.encode_string(sealed, &mut payload);
         Ok(payload)
     }
@@ -222,23 +225,26 @@ impl MasterKey {
     /// `None` when this key did not seal `payload` for `id`.
     fn unseal(&self, id: &SessionId, payload: &str) -> Option<String> {
         let body = payload.strip_prefix(&self.head)?;
-        let (nonce_text, sealed_text) = body.split_at_checked(NONCE_CHARS)?;
-        let mut nonce = [0u8; NONCE_BYTES];
-        URL_SAFE_NO_PAD.decode_slice(nonce_text, &mut nonce).ok()?;
+        let (random_text, sealed_text) = body.split_at_checked(RANDOM_CHARS)?;
+        let mut random = [0u8; RANDOM_BYTES];
+        URL_SAFE_NO_PAD
+            .decode_slice(random_text, &mut random)
+            .ok()?;
+        let (salt, nonce) = halves(&random);
         let mut text = URL_SAFE_NO_PAD.decode(sealed_text).ok()?;
-        self.cipher(id)
+        self.cipher(id, salt)
             .decrypt_in_place(&nonce.into(), &self.associated_data(id), &mut text)
             .ok()?;
         String::from_utf8(text).ok()
     }
 
-    /// The cipher under the session's own key.
-    fn cipher(&self, id: &SessionId) -> Aes256Gcm {
-        let mut key = Zeroizing::new([0u8; SESSION_KEY_BYTES]);
-        let info = [b"session key", id.as_str().as_bytes()];
+    /// The cipher under a payload's own key.
+    fn cipher(&self, id: &SessionId, salt: &[u8]) -> Aes256Gcm {
+        let mut key = Zeroizing::new([0u8; PAYLOAD_KEY_BYTES]);
+        let info = [b"payload key", id.as_str().as_bytes(), salt];
         self.derive
             .expand_multi_info(&info, &mut *key)
-            .expect("a session key is shorter than HKDF's longest output");
+            .expect("a payload key is shorter than HKDF's longest output");
         let key: &Key<Aes256Gcm> = (&*key).into();
         Aes256Gcm::new(key)
     }
@@ -249,6 +255,12 @@ impl MasterKey {
         push_part(&mut data, id.as_str());
         data
     }
+}
+
+/// What chooses the key, and the nonce.
+fn halves(random: &[u8; RANDOM_BYTES]) -> (&[u8], [u8; NONCE_BYTES]) {
+    let (salt, nonce) = random.split_at(RANDOM_BYTES - NONCE_BYTES);
+    (salt, nonce.try_into().expect("the second half is a nonce"))
 }
 
 /// Appends `part` behind its length, so that no other sequence of parts gives the same bytes.
@@ -266,8 +278,8 @@ mod tests {
     const TEXT: &str = r#"{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}"#;
     const SECRET: &str = "Q3UBzdH9GEfiRCTKbi5MTPyChpzXLsTD";
     const ID: &str = "6nZA4-UavYvomaz5oBUyBpQ9d2KynAqb4FUKdkRx";
-    /// `TEXT` sealed for `ID` under `SECRET` with the nonce 00 01 … 0b, made with the `crypto` module of Node.js.
-    const SEALED: &str = "ns1.zTBKxD6r.AAECAwQFBgcICQoLjzsdjvfbqK_ZySjBl1IBhF2cbFknLA2FT8902WT9_fryAi0MX5D_1hfIwEx2kVaHLWN96XqNdGXStN4txISXn00rSUmWjS4";
+    /// `TEXT` sealed for `ID` under `SECRET` with the random bytes 00 01 … 17, made with the `crypto` module of Node.js.
+    const SEALED: &str = "ns1.zTBKxD6r.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXbgzmYXN_QMUREpDTA-B8NGchJsPXqiTz0DYZ1k2w0xxfYiOHHh9CSlFm2WKu9oPVK89AvmBVwKSPARoGNhJKiPUzxQGdRBo";
     /// `TEXT` as the original's `encrypter` stores it under `SECRET`.
     const ORIGINAL: &str = r#"{"ct":"zoQaOF6S/e294FJLWSBEiUI95KgfVqPJxbfnuNSt7a2FHSDzk8F+VSO8xeA7D69FH6QCqU0Wiw==","mac":"YKgWaSN1E96udRVZsqpgJ83gLfc="}"#;
 
