@@ -23,6 +23,8 @@ export declare class NodeSession {
   onWakeUp(function: () => void): void
   /** What functions call this engine. */
   get number(): number
+  /** What has happened so far, as counts. */
+  stats(): Record<string, number>
   /** Sentences for `process.emitWarning`. */
   get warnings(): Array<string>
   /** The name of the configured driver, as `memory` for `Memory`; as given when there is no built-in one of that name. */

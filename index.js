@@ -20,6 +20,8 @@ const EncryptedStore = require('./lib/store/EncryptedStore')
 
 /** Shortest time between two warnings about errors that nobody listens for. Units: milliseconds. */
 const WARNING_INTERVAL = 60000
+/** Longest time that `close` waits. Units: milliseconds. */
+const DRAIN_LIMIT = 5000
 
 /**
  * The sessions of an application.
@@ -161,6 +163,29 @@ NodeSession.prototype.setEncrypter = function setEncrypter(encrypter) {
   checkEncrypter(encrypter)
   this.__manager.setEncrypter(encrypter)
 }
+
+/**
+ * What has happened since the NodeSession was made.
+ *
+ * @public
+ * @returns {{created: number, destroyed: number, conflicts: number, gone: number, corrupt: number, readErrors: number,
+ *   writeErrors: number, swept: number}}
+ */
+NodeSession.prototype.stats = function stats() {
+  return this.__manager.__engine().native.stats()
+}
+
+/**
+ * Waits until the saves that are under way have ended, but not for longer than five seconds.
+ *
+ * @public
+ * @returns {Promise<void>}
+ */
+NodeSession.prototype.close = function close() {
+  return this.__manager.__drained(DRAIN_LIMIT)
+}
+
+if (Symbol.asyncDispose) NodeSession.prototype[Symbol.asyncDispose] = NodeSession.prototype.close
 
 /** Emits an event about a request; an error that nobody listens for becomes a warning, once a minute. */
 NodeSession.prototype.__report = function __report(event, error, request, response) {

@@ -54,6 +54,11 @@ SessionManager.prototype.__engine = function __engine(name = this.getDefaultDriv
   return engine
 }
 
+/** Waits until no engine has an operation under way, but not for longer than `limit` milliseconds. */
+SessionManager.prototype.__drained = async function __drained(limit) {
+  await Promise.all([...this.__engines.values()].map((engine) => engine.drained(limit)))
+}
+
 /** Whether sessions of that name come from a function of the application's. */
 SessionManager.prototype.__isCustom = function __isCustom(driver) {
   return driver in this.__customCreators

@@ -22,6 +22,8 @@ class Replies {
     this.number = 0
     this.waiting = new Map()
     this.keepAlive = undefined
+    /** Who waits until nothing is waited for any more. */
+    this.idle = []
   }
 
   /**
@@ -39,6 +41,12 @@ class Replies {
     this.waiting.set(reply, AsyncResource.bind(callback))
   }
 
+  /** Nothing is waited for any more. */
+  rest() {
+    clearInterval(this.keepAlive)
+    for (const resolve of this.idle.splice(0)) process.nextTick(resolve)
+  }
+
   /**
    * Hands out the replies of operations that ended.
    *
@@ -50,7 +58,7 @@ class Replies {
       const callback = this.waiting.get(ended[at])
       if (callback === undefined) continue
       this.waiting.delete(ended[at])
-      if (this.waiting.size === 0) clearInterval(this.keepAlive)
+      if (this.waiting.size === 0) this.rest()
       // A callback that throws is the application's own matter, and must not keep the next one from being called.
       process.nextTick(callback, ended[at + 1])
     }
@@ -58,6 +66,8 @@ class Replies {
 }
 
 /**
+ * The engine behind a NodeSession, a session manager or a handler.
+ *
  * @private
  */
 class Engine {
@@ -84,6 +94,22 @@ class Engine {
     this.driver = this.native.driver
     this.secure = this.native.secure
     this.strictSave = this.native.strictSave
+  }
+
+  /**
+   * Waits until no operation is under way, but not for longer than `limit` milliseconds.
+   *
+   * @returns {Promise<void>}
+   */
+  drained(limit) {
+    if (this.replies.waiting.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limit)
+      this.replies.idle.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   /**

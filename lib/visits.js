@@ -4,12 +4,20 @@
  * The sessions of one request: opened, sent as cookies with the head, saved at the end.
  */
 
+const { debuglog } = require('node:util')
 const native = require('./native')
 const { attach } = require('./hold')
 const { SessionError, toError } = require('./errors')
 const { STAGE, keepUntilCollected, load, loaded, loading, saveNow, whenLoaded } = require('./session')
 const { kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
 const Store = require('./store/Store')
+
+/** `NODE_DEBUG=node-session` traces what happens to sessions. Of an id it shows the first six characters. */
+const debug = debuglog('node-session')
+
+function trace(what, session, report) {
+  if (debug.enabled) debug('%s %s… %s', what, session.getId().slice(0, 6), report === undefined ? '' : report.code)
+}
 
 /** One NodeSession's session in one request. */
 class Visit {
@@ -38,6 +46,7 @@ class Visit {
 
   /** Takes what opening reported. */
   started(report) {
+    if (this.store !== undefined) trace('started', this.store, report)
     if (report !== undefined) {
       const error = report instanceof Error ? report : toError(report)
       if (report.kind === 'corrupt') this.nodeSession.emit('corrupt', error, this.request)
@@ -66,7 +75,10 @@ class Visit {
     if (this.request.session !== session) {
       process.emitWarning('req.session was replaced by something that is no session; it is not saved', 'SessionWarning')
     }
-    const saved = (report) => done(report !== undefined && this.report(report))
+    const saved = (report) => {
+      trace('saved', session, report)
+      done(report !== undefined && this.report(report))
+    }
     if (session.save === Store.prototype.save) {
       saveNow(session, true, saved)
     } else {

@@ -5,6 +5,7 @@
 
 mod open;
 mod save;
+mod stats;
 mod sweep;
 mod turns;
 
@@ -26,6 +27,7 @@ use crate::session_id::SessionId;
 
 pub use open::{Opened, Settled};
 pub use save::Saved;
+pub use stats::Stats;
 use turns::Turns;
 
 /// Turns attributes' text into payloads and back: the configured form, or an encrypter written in JavaScript.
@@ -87,6 +89,10 @@ pub struct Manager {
     built_in: OnceCell<Result<Rc<dyn Driver>>>,
     activity: Rc<Activity>,
     is_sweeping: Cell<bool>,
+    /// When the last sweep ended.
+    swept_at: Cell<Millis>,
+    /// What has happened so far.
+    pub stats: Stats,
     luck: Cell<u64>,
     turns: Turns,
 }
@@ -111,6 +117,8 @@ impl Manager {
             built_in: OnceCell::new(),
             activity: Rc::default(),
             is_sweeping: Cell::new(false),
+            swept_at: Cell::default(),
+            stats: Stats::default(),
             luck: Cell::new(sweep::seed()),
             turns: Turns::default(),
             config,

@@ -115,6 +115,22 @@ impl NodeSession {
         self.number.unwrap_or(u32::MAX)
     }
 
+    /// What has happened so far, as counts.
+    #[napi(catch_unwind, ts_return_type = "Record<string, number>")]
+    pub fn stats(&self, env: Env) -> Js {
+        let scope = Scope(env.raw());
+        let counts = || {
+            let counts = scope.object().ok()?;
+            let engine = registry::engine(self.number?)?;
+            for (name, count) in engine.manager.stats.list() {
+                let (name, count) = (scope.string(name).ok()?, scope.number(count as f64).ok()?);
+                scope.set(counts, name, count).ok()?;
+            }
+            Some(counts)
+        };
+        counts().unwrap_or(Js::UNDEFINED)
+    }
+
     /// Sentences for `process.emitWarning`.
     #[napi(getter, catch_unwind)]
     pub fn warnings(&self) -> Vec<String> {

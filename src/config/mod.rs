@@ -67,6 +67,8 @@ pub struct Config {
     pub durability: Durability,
     /// Option `strictSave`: whether a failed save turns the response into a 500. Default: no.
     pub strict_save: bool,
+    /// Option `onCorrupt`: whether a record that cannot be used is an error of the request. Default: no, a new session.
+    pub fail_on_corrupt: bool,
     /// Option `rolling`: whether every response carries the cookie, or only one that recorded activity. Default: yes.
     pub rolling: bool,
     lifetime: Millis,
@@ -133,6 +135,7 @@ impl Config {
             max_sessions: options.count("maxSessions", 1_000_000, 1..=u64::MAX)?,
             durability: durability(&options)?,
             strict_save: options.switch("strictSave", false)?,
+            fail_on_corrupt: fail_on_corrupt(&options)?,
             rolling: options.switch("rolling", true)?,
             lifetime,
             touch_interval: touch_interval(&options)?,
@@ -182,6 +185,15 @@ fn lifetime(options: &Options) -> Result<Millis> {
 fn age_warning(cookie: &CookieOptions) -> Option<String> {
     let sentence = "option `lifetime` is longer than the 400 days that browsers keep a cookie";
     (cookie.max_age > Some(LONGEST_COOKIE)).then(|| sentence.to_owned())
+}
+
+fn fail_on_corrupt(options: &Options) -> Result<bool> {
+    match options.get("onCorrupt") {
+        Setting::Undefined | Setting::Null => Ok(false),
+        Setting::Text(text) if text == "fresh" => Ok(false),
+        Setting::Text(text) if text == "error" => Ok(true),
+        _ => Err(Error::config("onCorrupt", "'fresh' or 'error'")),
+    }
 }
 
 fn touch_interval(options: &Options) -> Result<Option<Millis>> {

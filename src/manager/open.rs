@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::stats::Stats;
 use super::{Backing, Manager};
 use crate::driver::Record;
 use crate::error::{Code, Error, Result};
@@ -41,8 +42,11 @@ impl Manager {
         let record = match backing.driver.load(&id, self.clock.now()).await {
             Ok(Some(record)) => record,
             Ok(None) => return Opened::Fresh,
-            Err(error) if is_about_record(&error) => return Opened::Corrupt(error),
-            Err(error) => return Opened::Failed(error),
+            Err(error) if is_about_record(&error) => return self.corrupt(error),
+            Err(error) => {
+                Stats::count(&self.stats.read_errors);
+                return Opened::Failed(error);
+            }
         };
         match self.read_payload(backing, &id, &record.payload) {
             Ok((base, is_stale)) => {
@@ -58,8 +62,13 @@ impl Manager {
                 };
                 Opened::Found(Box::new((base, stored)))
             }
-            Err(error) => Opened::Corrupt(error),
+            Err(error) => self.corrupt(error),
         }
+    }
+
+    fn corrupt(&self, error: Error) -> Opened {
+        Stats::count(&self.stats.corrupt);
+        Opened::Corrupt(error)
     }
 
     /// Lets what a load found be the session: its record, or a new session under an id that is safe to adopt.
@@ -78,6 +87,9 @@ impl Manager {
                 (false, Settled::Done)
             }
             Opened::Fresh => (is_visitors, Settled::Done),
+            Opened::Corrupt(error) if self.config.fail_on_corrupt => {
+                (false, Settled::Detached(error))
+            }
             Opened::Corrupt(error) => (true, Settled::Corrupt(error)),
             Opened::Failed(error) => (false, Settled::Detached(error)),
         };

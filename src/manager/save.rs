@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backing, Manager};
+use super::{Backing, Manager, Stats};
 use crate::driver::{Created, Replaced};
 use crate::error::{Code, Error, Result};
 use crate::session::change::Change;
@@ -75,12 +75,23 @@ impl Manager {
             Plan::Touch => self.touch(session, backing).await,
             Plan::Write(snapshot) => self.write_in_turn(session, snapshot, backing).await,
         };
-        if saved == Ok(Saved::Gone) || saved.is_err() && !session.is_stored() {
-            session.cookie.set(Cookie::Withheld);
+        match &saved {
+            Ok(Saved::Done) => {}
+            Ok(Saved::Gone) => {
+                Stats::count(&self.stats.gone);
+                session.cookie.set(Cookie::Withheld);
+            }
+            Err(_) => {
+                Stats::count(&self.stats.write_errors);
+                if !session.is_stored() {
+                    session.cookie.set(Cookie::Withheld);
+                }
+            }
         }
         let doomed = std::mem::take(&mut session.identity.borrow_mut().doomed);
         for id in doomed {
             backing.driver.destroy(&id).await?;
+            Stats::count(&self.stats.destroyed);
         }
         saved
     }
@@ -153,6 +164,7 @@ impl Manager {
                     .await?
                     == Created::Created
                 {
+                    Stats::count(&self.stats.created);
                     return Ok(self.stored(session, id, text, payload));
                 }
                 let Some(record) = backing.driver.load(&id, self.clock.now()).await? else {
@@ -172,6 +184,7 @@ impl Manager {
                 Replaced::Replaced => return Ok(self.stored(session, id, text, payload)),
                 Replaced::Gone => return Ok(Saved::Gone),
                 Replaced::Conflict(current) => {
+                    Stats::count(&self.stats.conflicts);
                     (text, payload) = self.rebase(backing, &id, &change, &current)?;
                     expected = current;
                 }

@@ -1,11 +1,13 @@
 //! Sweeping: removing idle records, now and then, off the request's path.
 
-use super::{Backing, Manager};
+use super::{Backing, Manager, Stats};
 use crate::clock::Millis;
 use crate::error::Result;
 
 /// Records that one step of a sweep removes at most.
 const SWEEP_STEP: usize = 1_000;
+/// Shortest time between two sweeps, however often the lottery is hit. Units: milliseconds.
+const SWEEP_PAUSE: Millis = Millis(1_000);
 
 impl Manager {
     /// Draws the lottery at the end of a request: whether a sweep should begin now.
@@ -20,7 +22,8 @@ impl Manager {
         drawn ^= drawn >> 7;
         drawn ^= drawn << 17;
         self.luck.set(drawn);
-        (drawn >> 32) as u32 % lottery.draws < lottery.hits
+        let is_hit = (drawn >> 32) as u32 % lottery.draws < lottery.hits;
+        is_hit && self.swept_at.get() + SWEEP_PAUSE <= self.clock.now()
     }
 
     /// Removes idle records, step by step. Only one sweep of a manager runs at a time.
@@ -37,12 +40,17 @@ impl Manager {
         let cutoff = self.clock.now() - max_age;
         let outcome = loop {
             match backing.driver.sweep(cutoff, SWEEP_STEP).await {
-                Ok(step) if step.done => break Ok(()),
-                Ok(_) => {}
+                Ok(step) => {
+                    Stats::add(&self.stats.swept, step.removed as u64);
+                    if step.done {
+                        break Ok(());
+                    }
+                }
                 Err(error) => break Err(error),
             }
         };
         self.is_sweeping.set(false);
+        self.swept_at.set(self.clock.now());
         outcome
     }
 }
