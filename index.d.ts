@@ -56,6 +56,12 @@ declare class NodeSession extends EventEmitter<NodeSession.Events> {
   /** Replaces the encrypter of sessions that are opened from now on. */
   setEncrypter(encrypter: NodeSession.Encrypter): void
 
+  /** What has happened since this NodeSession was made, as counts. */
+  stats(): NodeSession.Stats
+
+  /** Waits until the saves that are under way have ended, but not for longer than five seconds. May be called again. */
+  close(): Promise<void>
+
   /** The options with their defaults. Kept for code written against node-session 1.x; holds the secret, so never log it. */
   readonly __config: NodeSession.Options
 
@@ -235,6 +241,21 @@ declare namespace NodeSession {
     durability?: 'process' | 'disk' | undefined
 
     /**
+     * What happens when the stored session is damaged, cannot be decrypted or is too large: the visitor gets a new session
+     * under a new id (`'fresh'`), or the callback of `startSession` gets the error and the session is detached (`'error'`).
+     * The record is left as it is either way.
+     * @default 'fresh'
+     */
+    onCorrupt?: 'fresh' | 'error' | undefined
+
+    /**
+     * Sends the cookie with every response. Otherwise only with those of a session that is new, changed or renamed, or
+     * whose activity was recorded; `touchInterval` then is a tenth of `lifetime`, at most 60000 ms, for every driver.
+     * @default true
+     */
+    rolling?: boolean | undefined
+
+    /**
      * Answers 500 when the session cannot be saved and the headers have not been sent. Otherwise the response is
      * delivered as it is and the `'error'` event tells of the loss.
      * @default false
@@ -244,7 +265,7 @@ declare namespace NodeSession {
     /**
      * Shortest time between two records of a session's activity, in milliseconds since the last one. A session may
      * outlive `lifetime` by as much, and is never cut short.
-     * @default 0 for the memory and file drivers; a tenth of `lifetime`, at most 60000, for the database driver
+     * @default 0 for the memory and file drivers; for the database driver, and without `rolling`, a tenth of `lifetime`, at most 60000
      */
     touchInterval?: number | undefined
   }
@@ -294,6 +315,28 @@ declare namespace NodeSession {
     error: [error: SessionError, request: Request, response: Response]
     /** What is stored under the visitor's id cannot be read as a session; it was left alone, the visitor got a new one. */
     corrupt: [error: SessionError, request: Request]
+    /** The record was removed while the request ran; what the request changed was not stored. */
+    gone: [error: SessionError, request: Request, response: Response]
+  }
+
+  /** What has happened since a NodeSession was made. Each count only grows. */
+  export interface Stats {
+    /** Records created. */
+    created: number
+    /** Records removed by `regenerate(true)` and `migrate(true)`. */
+    destroyed: number
+    /** Saves that were done again on top of another request's save. */
+    conflicts: number
+    /** Saves whose record had been removed. */
+    gone: number
+    /** Records that could not be used. */
+    corrupt: number
+    /** Loads that failed. */
+    readErrors: number
+    /** Saves that failed. */
+    writeErrors: number
+    /** Idle records removed by sweeps. */
+    swept: number
   }
 
   /** `error.code`: why something failed. */
