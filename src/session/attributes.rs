@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::base::{Base, Holds, State};
+use super::base::{Base, Holds, Piece, State};
 use super::live::{Kind, Live, Thrown};
 use super::path::Segment;
 use super::text;
@@ -197,21 +197,26 @@ impl Attributes {
         Ok(all)
     }
 
-    /// The JSON text of a top-level attribute, for the engine's own use.
-    pub(super) fn text_of<L: Live>(&self, live: &L, name: &str) -> Result<Option<String>, Thrown> {
-        let (exposed, piece) = {
+    /// Asks something of a top-level attribute's JSON text, for the engine's own use.
+    pub(super) fn ask_text<L: Live, T>(
+        &self,
+        live: &L,
+        name: &str,
+        ask: impl FnOnce(Option<&str>) -> T,
+    ) -> Result<T, Thrown> {
+        {
             let state = self.state.borrow();
             let holds = state.hold(name);
-            let is_live = state.exposed || matches!(holds, Some(Holds::Live));
-            (is_live, holds.and_then(|holds| state.piece(&holds)))
-        };
-        match (exposed, piece) {
-            (true, _) => match live.own(&live.root(), name)? {
-                Some(value) => live.stringify(&value),
-                None => Ok(None),
-            },
-            (false, piece) => Ok(piece.map(|piece| piece.as_str().to_owned())),
+            if !state.exposed && !matches!(holds, Some(Holds::Live)) {
+                let piece = holds.and_then(|holds| state.piece(&holds));
+                return Ok(ask(piece.as_ref().map(Piece::as_str)));
+            }
         }
+        let text = match live.own(&live.root(), name)? {
+            Some(value) => live.stringify(&value)?,
+            None => None,
+        };
+        Ok(ask(text.as_deref()))
     }
 
     /// Sets a top-level attribute to a JSON text that the engine made.

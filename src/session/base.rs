@@ -48,15 +48,8 @@ impl Base {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<usize> {
-        self.iter().position(|(key, _)| names(key, name))
+        self.iter().position(|(key, _)| text::is_key(key, name))
     }
-}
-
-/// Whether the JSON string `quoted` stands for `name`.
-fn names(quoted: &str, name: &str) -> bool {
-    let inner = &quoted.as_bytes()[1..quoted.len() - 1];
-    inner == name.as_bytes()
-        || (memchr::memchr(b'\\', inner).is_some() && text::decode(quoted) == name)
 }
 
 /// A slice of a shared text.

@@ -18,12 +18,17 @@ pub fn generate() -> Result<String> {
 
 /// Whether the session needs a token: there is none, or one that JavaScript calls false.
 pub fn is_missing<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thrown> {
-    let token = attributes.text_of(live, TOKEN)?;
-    let is_falsy = |text: &str| {
-        let zero = text.parse().is_ok_and(|number: f64| number == 0.0);
-        matches!(text, "null" | "false" | "\"\"") || zero
-    };
-    Ok(token.is_none_or(|text| is_falsy(text.trim())))
+    attributes.ask_text(live, TOKEN, |token| {
+        token.is_none_or(|text| is_falsy(text.trim()))
+    })
+}
+
+/// Whether JavaScript takes a JSON value for false.
+fn is_falsy(text: &str) -> bool {
+    match text.as_bytes().first() {
+        Some(b'-' | b'0'..=b'9') => text.parse().is_ok_and(|number: f64| number == 0.0),
+        _ => matches!(text, "null" | "false" | "\"\""),
+    }
 }
 
 /// Puts `token` in the session.

@@ -14,6 +14,9 @@ const FLASH: &str = "flash";
 /// What ageing leaves in a session that had no flash data. Compat: `ageFlashData` puts `flash.old` first.
 pub const AGED: &str = r#"{"old":[],"new":[]}"#;
 
+/// The attribute while nothing is flashed.
+const IDLE: [&str; 2] = [AGED, r#"{"new":[],"old":[]}"#];
+
 /// The keys of a list as JSON texts: they need not be strings.
 type Keys = Vec<String>;
 
@@ -26,25 +29,24 @@ struct Lists {
 impl Lists {
     /// `None` when `flash` is a value of the application's own.
     fn read<L: Live>(attributes: &Attributes, live: &L) -> Result<Option<Self>, Thrown> {
-        let Some(flash) = attributes.text_of(live, FLASH)? else {
-            return Ok(Some(Lists {
+        attributes.ask_text(live, FLASH, Lists::parse)
+    }
+
+    fn parse(flash: Option<&str>) -> Option<Self> {
+        let Some(flash) = flash.filter(|flash| flash.trim() != "null") else {
+            return Some(Lists {
                 members: Vec::new(),
-            }));
+            });
         };
-        Ok(match text::scan(&flash, usize::MAX) {
-            Ok(Root::Object(found)) => {
-                let piece = |range: &std::ops::Range<usize>| flash[range.clone()].to_owned();
-                let members = found
-                    .iter()
-                    .map(|m| (piece(&m.key), piece(&m.value)))
-                    .collect();
-                Some(Lists { members })
-            }
-            Ok(Root::Other) if flash.trim() == "null" => Some(Lists {
-                members: Vec::new(),
-            }),
-            _ => None,
-        })
+        let Ok(Root::Object(found)) = text::scan(flash, usize::MAX) else {
+            return None;
+        };
+        let piece = |range: &std::ops::Range<usize>| flash[range.clone()].to_owned();
+        let members = found
+            .iter()
+            .map(|m| (piece(&m.key), piece(&m.value)))
+            .collect();
+        Some(Lists { members })
     }
 
     /// The lists to write into. A value of the application's own has to make room for them.
@@ -140,6 +142,11 @@ pub fn remove_from_old<L: Live>(
 ///
 /// A session without any flash data is left as it is.
 pub fn age<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
+    // Nearly every request ends with nothing flashed, before it or by it.
+    let is_idle = |flash: Option<&str>| flash.is_none_or(|flash| IDLE.contains(&flash));
+    if attributes.ask_text(live, FLASH, is_idle)? {
+        return Ok(());
+    }
     let Some(mut lists) = Lists::read(attributes, live)? else {
         return Ok(());
     };
@@ -157,7 +164,7 @@ pub fn age<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
 
 /// Whether the session has no `flash` attribute yet.
 pub fn is_absent<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thrown> {
-    Ok(attributes.text_of(live, FLASH)?.is_none())
+    attributes.ask_text(live, FLASH, |flash| flash.is_none())
 }
 
 fn without(keys: Keys, unwanted: &[String]) -> Keys {

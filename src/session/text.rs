@@ -5,6 +5,8 @@
 //! Spec: RFC 8259.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// Why a text is not usable.
@@ -42,16 +44,9 @@ pub enum Root {
 ///
 /// `max_depth` bounds the nesting of arrays and objects, the outermost one included.
 pub fn scan(text: &str, max_depth: usize) -> Result<Root, Fault> {
-    let mut scanner = Scanner {
-        bytes: text.as_bytes(),
-        at: 0,
-        open: Vec::new(),
-        max_depth,
-        members: Vec::new(),
-    };
-    scanner.run()?;
-    let mut members = scanner.members;
-    Ok(match scanner.bytes[first_non_space(scanner.bytes)] {
+    let mut members = Vec::new();
+    let first = visit(text, max_depth, |member| members.push(member))?;
+    Ok(match first {
         b'{' => {
             drop_repeated(text, &mut members);
             Root::Object(members)
@@ -60,6 +55,23 @@ pub fn scan(text: &str, max_depth: usize) -> Result<Root, Fault> {
         b'"' => Root::String,
         _ => Root::Other,
     })
+}
+
+/// Checks `text`, shows its outermost members one by one, and gives the first byte of its value.
+fn visit(text: &str, max_depth: usize, show: impl FnMut(Member)) -> Result<u8, Fault> {
+    let mut scanner = Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        max_depth,
+        member: Member {
+            key: 0..0,
+            value: 0..0,
+        },
+        show,
+    };
+    scanner.run()?;
+    Ok(scanner.bytes[first_non_space(scanner.bytes)])
 }
 
 fn first_non_space(bytes: &[u8]) -> usize {
@@ -71,31 +83,42 @@ fn first_non_space(bytes: &[u8]) -> usize {
 
 /// Keeps each key once, where it first stood, with the value that stood last: as `JSON.parse` does.
 fn drop_repeated(text: &str, members: &mut Vec<Member>) {
-    let mut seen = std::collections::HashMap::with_capacity(members.len());
-    let mut repeated = false;
-    for (place, member) in members.iter().enumerate() {
-        let key = decode(&text[member.key.clone()]);
-        repeated |= seen.insert(key, place).is_some();
-    }
-    if !repeated {
+    if !repeats(text, members) {
         return;
     }
-    let mut kept: Vec<Member> = Vec::with_capacity(seen.len());
-    let mut places = std::collections::HashMap::new();
-    for member in members.iter() {
-        let key = decode(&text[member.key.clone()]);
-        match places.get(&key) {
-            Some(&place) => {
-                let earlier: &mut Member = &mut kept[place];
-                earlier.value = member.value.clone();
-            }
-            None => {
-                places.insert(key, kept.len());
-                kept.push(member.clone());
+    let mut kept: Vec<Member> = Vec::with_capacity(members.len());
+    let mut places = HashMap::new();
+    for member in members.drain(..) {
+        match places.entry(decode(&text[member.key.clone()])) {
+            Entry::Occupied(place) => kept[*place.get()].value = member.value,
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(member);
             }
         }
     }
     *members = kept;
+}
+
+/// Most members of which each is compared with each: below it, that is faster than hashing them.
+const FEW: usize = 16;
+
+/// Whether a key stands twice.
+fn repeats(text: &str, members: &[Member]) -> bool {
+    let key = |member: &Member| &text[member.key.clone()];
+    let is_plain = |member: &Member| memchr::memchr(b'\\', key(member).as_bytes()).is_none();
+    if members.len() <= FEW && members.iter().all(is_plain) {
+        let earlier = |at: usize| {
+            members[..at]
+                .iter()
+                .any(|member| key(member) == key(&members[at]))
+        };
+        return (1..members.len()).any(earlier);
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    !members
+        .iter()
+        .all(|member| seen.insert(decode(key(member))))
 }
 
 /// What a bracket still open is.
@@ -105,15 +128,17 @@ enum Open {
     Array,
 }
 
-struct Scanner<'a> {
+struct Scanner<'a, F> {
     bytes: &'a [u8],
     at: usize,
     open: Vec<Open>,
     max_depth: usize,
-    members: Vec<Member>,
+    /// The outermost member that is being read.
+    member: Member,
+    show: F,
 }
 
-impl Scanner<'_> {
+impl<F: FnMut(Member)> Scanner<'_, F> {
     /// Reads one value and makes sure that nothing follows it.
     fn run(&mut self) -> Result<(), Fault> {
         self.skip_space();
@@ -191,7 +216,7 @@ impl Scanner<'_> {
         }
         if outermost {
             let value = self.at..self.at;
-            self.members.push(Member { key, value });
+            self.member = Member { key, value };
         }
         Ok(())
     }
@@ -202,10 +227,9 @@ impl Scanner<'_> {
             let Some(&innermost) = self.open.last() else {
                 return Ok(true);
             };
-            if self.open.len() == 1
-                && let Some(member) = self.members.last_mut()
-            {
-                member.value.end = self.at;
+            if self.open.len() == 1 {
+                self.member.value.end = self.at;
+                (self.show)(self.member.clone());
             }
             self.skip_space();
             match (self.peek(), innermost) {
@@ -439,11 +463,22 @@ pub fn is_canonical(value: &str) -> bool {
 
 /// The value of `key` in the object `text`, which must have been scanned before.
 pub fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let Ok(Root::Object(members)) = scan(text, usize::MAX) else {
-        return None;
+    let mut found = None;
+    let keep = |member: Member| {
+        if is_key(&text[member.key], key) {
+            found = Some(&text[member.value]);
+        }
     };
-    let named = |m: &&Member| decode(&text[m.key.clone()]) == key;
-    members.iter().find(named).map(|m| &text[m.value.clone()])
+    let first = visit(text, usize::MAX, keep).ok()?;
+    found.filter(|_| first == b'{')
+}
+
+/// Whether the JSON string `quoted` stands for `name`.
+pub fn is_key(quoted: &str, name: &str) -> bool {
+    let inner = quoted
+        .get(1..quoted.len().saturating_sub(1))
+        .unwrap_or_default();
+    inner == name || (memchr::memchr(b'\\', inner.as_bytes()).is_some() && decode(quoted) == name)
 }
 
 /// Whether JavaScript keeps `key` among an object's integer keys, which it orders by number before all others.
