@@ -87,7 +87,7 @@ fn drop_repeated(text: &str, members: &mut Vec<Member>) {
         return;
     }
     let mut kept: Vec<Member> = Vec::with_capacity(members.len());
-    let mut places = HashMap::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
     for member in members.drain(..) {
         match places.entry(decode(&text[member.key.clone()])) {
             Entry::Occupied(place) => kept[*place.get()].value = member.value,
