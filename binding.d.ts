@@ -126,6 +126,9 @@ export declare function readCookie(engine: number, header: Text, name: Text): st
 /** Seals (`seal`) or unseals a payload in the engine's form. @returns a string, or a report of what is wrong */
 export declare function recode(engine: number, seal: boolean, id: Text, text: Text): unknown
 
+/** Notes that a session's response has ended: it is given up when enough others have ended too. */
+export declare function retireSession(session: number): void
+
 /** Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended */
 export declare function runOperations(engine: number): unknown[]
 

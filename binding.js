@@ -851,6 +851,7 @@ module.exports.openSession = nativeBinding.openSession
 module.exports.pinSession = nativeBinding.pinSession
 module.exports.readCookie = nativeBinding.readCookie
 module.exports.recode = nativeBinding.recode
+module.exports.retireSession = nativeBinding.retireSession
 module.exports.runOperations = nativeBinding.runOperations
 module.exports.saveSession = nativeBinding.saveSession
 module.exports.serialiseCookie = nativeBinding.serialiseCookie

@@ -190,7 +190,14 @@ if (Symbol.asyncDispose) NodeSession.prototype[Symbol.asyncDispose] = NodeSessio
 /** Emits an event about a request; an error that nobody listens for becomes a warning, once a minute. */
 NodeSession.prototype.__report = function __report(event, error, request, response) {
   if (this.listenerCount(event) > 0) {
-    this.emit(event, error, request, response)
+    try {
+      this.emit(event, error, request, response)
+    } catch (thrown) {
+      // A listener's fault is the application's, and must not keep the response from being ended.
+      process.nextTick(() => {
+        throw thrown
+      })
+    }
   } else if (event === 'error' && Date.now() - this.__warnedAt >= WARNING_INTERVAL) {
     this.__warnedAt = Date.now()
     process.emitWarning(error.message, { type: 'SessionWarning', code: error.code })

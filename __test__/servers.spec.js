@@ -216,7 +216,8 @@ describe.each(packages)('%s', (name, pkg) => {
       json: (req, res) => res.json({ a: 1 }),
       redirect: (req, res) => res.redirect('/elsewhere'),
       sendStatus: (req, res) => res.sendStatus(404),
-      sendFile: (req, res) => res.sendFile(__filename),
+      // A body that reaches its Content-Length before `end` is outside what the hold can do: such a route saves first.
+      sendFile: (req, res) => req.session.save(() => res.sendFile(__filename)),
       cookie: (req, res) => res.cookie('a', '1').end(),
       status: (req, res) => res.status(201).end('made'),
     }

@@ -39,15 +39,32 @@ function attach(response, moments) {
     hold.isEnded = true
     let isSaved = false
     moments.save((isRefused) => {
+      const wasHeld = hold.thaw !== undefined
       isSaved = true
-      if (hold.thaw !== undefined) hold.thaw()
-      if (isRefused && refuse(response)) end.call(response, 'Internal Server Error')
-      else end.apply(response, given)
-      // What is written too late changes nothing; it is no fault of the visitor's request.
-      response.write = ignore
+      if (wasHeld) hold.thaw()
+      if (isRefused && refuse(response)) given = ['Internal Server Error']
+      finish(response, hold, () => end.apply(response, given), wasHeld)
     })
     if (!isSaved) freeze(response, hold)
     return response
+  }
+}
+
+/**
+ * Ends the response. What `end` throws (a status that is none, a body of a wrong type) reaches the application, which may then
+ * end the response in another way; where its call of `end` has returned long ago, the response becomes a 500.
+ */
+function finish(response, hold, end, wasHeld) {
+  try {
+    end()
+    // What is written too late changes nothing; it is no fault of the visitor's request.
+    response.write = ignore
+  } catch (error) {
+    hold.isEnded = false
+    hold.isHeadDone = response.headersSent
+    if (!wasHeld) throw error
+    if (refuse(response)) response.end('Internal Server Error')
+    else response.destroy(error)
   }
 }
 

@@ -127,7 +127,10 @@ function saveNow(store, last, done) {
   }
   const reply = native.saveSession(store[kNumber], store[kLive], last, store[kHandler], store[kCodec]())
   store[kStage] = last ? STAGE.ENDED : STAGE.SAVED
-  store[kEngine].wait(reply, done)
+  store[kEngine].wait(reply, (report) => {
+    done(report)
+    if (last && store[kStage] === STAGE.ENDED) native.retireSession(store[kNumber])
+  })
 }
 
 module.exports = { STAGE, Opened, init, keepUntilCollected, number, loading, loaded, whenLoaded, load, saveNow }

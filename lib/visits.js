@@ -49,7 +49,7 @@ class Visit {
     if (this.store !== undefined) trace('started', this.store, report)
     if (report !== undefined) {
       const error = report instanceof Error ? report : toError(report)
-      if (report.kind === 'corrupt') this.nodeSession.emit('corrupt', error, this.request)
+      if (report.kind === 'corrupt') this.nodeSession.__report('corrupt', error, this.request, this.response)
       else this.error = error
     }
     const { waiting } = this
@@ -177,12 +177,8 @@ function start(nodeSession, request, response, callback) {
   visits.list.push(visit)
   visit.whenStarted(callback)
   const manager = nodeSession.__manager
-  try {
-    if (manager.__isCustom(manager.getDefaultDriver())) startCustom(visit, manager)
-    else startBuiltIn(visit, manager)
-  } catch (error) {
-    visit.started(error)
-  }
+  if (manager.__isCustom(manager.getDefaultDriver())) startCustom(visit, manager)
+  else startBuiltIn(visit, manager)
 }
 
 function startBuiltIn(visit, manager) {
@@ -212,7 +208,10 @@ function startBuiltIn(visit, manager) {
 }
 
 function startCustom(visit, manager) {
-  manager.driver(null, (store) => {
+  let isCalledBack = false
+  const use = (store) => {
+    if (isCalledBack) return
+    isCalledBack = true
     if (!(store instanceof Store)) {
       const message = `the driver \`${manager.getDefaultDriver()}\` must call back with a session, as __buildSession makes one`
       visit.started(new SessionError('ERR_SESSION_CONFIG', message))
@@ -221,7 +220,15 @@ function startCustom(visit, manager) {
     identify(store, visit.request, manager)
     begin(visit, store)
     store.start((error) => visit.started(error))
-  })
+  }
+  try {
+    manager.driver(null, use)
+  } catch (error) {
+    // What is thrown after the session was handed over is the application's own.
+    if (isCalledBack) throw error
+    isCalledBack = true
+    visit.started(error)
+  }
 }
 
 /** Gives a session the id that a request's cookie names. */

@@ -234,9 +234,6 @@ pub fn save_session(
         root: live,
     };
     let plan = manager.plan(&entry.session, &live, last);
-    if last {
-        registry::retire(session, entry.session.attributes.size());
-    }
     let plan = match plan {
         Ok(plan) => plan,
         Err((Unsavable::Thrown, error)) => {
@@ -274,6 +271,14 @@ fn sweep(engine: &Rc<Engine>, backing: Backing) {
     engine.begin_unheard(async move {
         let _ = sweeping.manager.sweep(&backing).await;
     });
+}
+
+/// Notes that a session's response has ended: it is given up when enough others have ended too.
+#[napi(catch_unwind)]
+pub fn retire_session(session: f64) {
+    if let Some(entry) = registry::entry(session) {
+        registry::retire(session, entry.session.attributes.size());
+    }
 }
 
 /// The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
