@@ -152,8 +152,12 @@ export declare function sessionAge(session: number, live: object): void
 /** The object of all attributes, which is the live object from then on. */
 export declare function sessionAll(session: number, live: object): object | undefined
 
-/** The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent. */
-export declare function sessionCookie(session: number): string | undefined
+/**
+ * The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
+ *
+ * @param engine the number of the engine whose secrets and options the cookie has
+ */
+export declare function sessionCookie(engine: number, session: number): string | undefined
 
 /** Keeps what was just put at a path for one more request. */
 export declare function sessionFlash(session: number, live: object, key: Text): void
@@ -191,7 +195,11 @@ export declare function sessionPush(session: number, live: object, key: Text, va
 /** Keeps all flash data for another request. */
 export declare function sessionReflash(session: number, live: object): void
 
-/** Gives the session a new id. @param destroy whether the old record goes when the session is saved */
+/**
+ * Gives the session a new id, unless its response has ended.
+ *
+ * @param destroy whether the old record goes when the session is saved @returns whether it has a new id
+ */
 export declare function sessionRename(session: number, destroy: boolean): boolean
 
 /** Sets the value at a path. */

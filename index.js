@@ -104,7 +104,7 @@ NodeSession.prototype.getSession = function getSession(request, callback) {
 NodeSession.prototype.__addCookieToResponse = function __addCookieToResponse(request, response) {
   const { session } = request
   if (this.__config.secure && !this.__isSecure(request)) return
-  const cookie = native.sessionCookie(session[kNumber])
+  const cookie = native.sessionCookie(this.__manager.__engine().number, session[kNumber])
   if (cookie !== undefined) response.appendHeader('set-cookie', cookie)
 }
 

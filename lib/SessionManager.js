@@ -41,7 +41,8 @@ function SessionManager(config, encrypter) {
 
 /** The engine of a built-in driver. */
 SessionManager.prototype.__engine = function __engine(name = this.getDefaultDriver()) {
-  const driver = name.charAt(0).toLowerCase() + name.slice(1)
+  const given = String(name)
+  const driver = given.charAt(0).toLowerCase() + given.slice(1)
   let engine = this.__engines.get(driver)
   if (engine === undefined) {
     const options = { ...merge(this.__config), driver: name }

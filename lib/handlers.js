@@ -33,9 +33,10 @@ function callHandler(replies, step, handler, method, id, data, extra) {
 
 const METHODS = {
   read(handler, id, data, extra, reply) {
-    handler.read(id, (text) => {
-      if (text instanceof Error) reply(text)
-      else reply(undefined, typeof text === 'string' ? text : undefined)
+    handler.read(id, (answer) => {
+      const text = textOf(answer)
+      if (text === undefined) reply(answer)
+      else reply(undefined, text)
     })
   },
 
@@ -59,6 +60,14 @@ const METHODS = {
   },
 }
 
+/** The text that a handler read, `''` for none; `undefined` for anything else, which is an error whatever it looks like. */
+function textOf(answer) {
+  if (typeof answer === 'string') return answer
+  if (answer === undefined || answer === null || answer === false) return ''
+  if (Buffer.isBuffer(answer) || answer instanceof String) return String(answer)
+  return undefined
+}
+
 /** Destroying what is not there is a success, whatever a handler over files says. */
 function isMissing(error) {
   return error?.code === 'ENOENT'
@@ -71,7 +80,8 @@ function isMissing(error) {
  * @returns {string}
  */
 function callCodec(store, method, text) {
-  return store[method](text)
+  const result = store[method](text)
+  return Buffer.isBuffer(result) ? String(result) : result
 }
 
 module.exports = { callHandler, callCodec }

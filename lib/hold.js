@@ -26,8 +26,13 @@ function attach(response, moments) {
   response.writeHead = function (...given) {
     if (hold.isHeadDone || response.headersSent) return writeHead.apply(response, given)
     hold.isHeadDone = true
-    const cookies = moments.cookies()
-    return writeHead.apply(response, cookies.length === 0 ? given : withCookies(response, given, cookies))
+    try {
+      const cookies = moments.cookies()
+      return writeHead.apply(response, cookies.length === 0 ? given : withCookies(response, given, cookies))
+    } finally {
+      // A head that could not be written may be followed by another one.
+      hold.isHeadDone = response.headersSent
+    }
   }
 
   response.end = function (...given) {
@@ -42,7 +47,7 @@ function attach(response, moments) {
       const wasHeld = hold.thaw !== undefined
       isSaved = true
       if (wasHeld) hold.thaw()
-      if (isRefused && refuse(response)) given = ['Internal Server Error']
+      if (isRefused && refuse(response)) given = ['Internal Server Error', ...given.filter(isFunction)]
       finish(response, hold, () => end.apply(response, given), wasHeld)
     })
     if (!isSaved) freeze(response, hold)
@@ -68,13 +73,17 @@ function finish(response, hold, end, wasHeld) {
   }
 }
 
+function isFunction(argument) {
+  return typeof argument === 'function'
+}
+
 function ignore() {
   return false
 }
 
 /** Compat: every callback given to `end` is called, also that of an end that comes too late. */
 function callBackWhenFinished(response, given) {
-  const callback = given.find((argument) => typeof argument === 'function')
+  const callback = given.find(isFunction)
   if (callback === undefined) return
   if (response.writableFinished) process.nextTick(callback)
   else response.once('finish', callback)
@@ -133,7 +142,9 @@ function join(earlier, cookies) {
 
 /** Lets the response be what it was when it ended, whatever is done to it until it is thawed. */
 function freeze(response, hold) {
-  const { statusCode, statusMessage } = response
+  const { statusCode } = response
+  // HTTP/2 has no status message, and warns of whoever asks for it.
+  const statusMessage = response.stream === undefined ? response.statusMessage : undefined
   const names = [...FROZEN, 'write', 'headersSent']
   const own = names.map((name) => Object.getOwnPropertyDescriptor(response, name))
   const put = (name, descriptor) => Object.defineProperty(response, name, { configurable: true, ...descriptor })

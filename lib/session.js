@@ -5,7 +5,7 @@
  */
 
 const native = require('./native')
-const { kNumber, kLive, kEngine, kHandler, kHeadSent, kStage, kCodec } = require('./symbols')
+const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage, kWaiting } = require('./symbols')
 
 /** How far a session has come. */
 const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4 }
@@ -25,8 +25,8 @@ function Opened(engine, number, name, live) {
   this[kHandler] = undefined
   this[kStage] = STAGE.NEW
   this[kHeadSent] = false
-  this.__name = name
-  this.__waiting = undefined
+  this[kName] = name
+  this[kWaiting] = undefined
 }
 
 /**
@@ -70,7 +70,7 @@ function number(store) {
  */
 function loading(store) {
   store[kStage] = STAGE.LOADING
-  store.__waiting = []
+  store[kWaiting] = []
 }
 
 /**
@@ -83,8 +83,8 @@ function loading(store) {
 function loaded(store, done) {
   const report = native.settleSession(store[kNumber], store[kLive])
   store[kStage] = STAGE.STARTED
-  const waiting = store.__waiting
-  store.__waiting = undefined
+  const waiting = store[kWaiting]
+  store[kWaiting] = undefined
   done(report)
   if (waiting !== undefined) for (const next of waiting) next()
 }
@@ -95,8 +95,8 @@ function loaded(store, done) {
  * @private
  */
 function whenLoaded(store, next) {
-  if (store.__waiting === undefined) next()
-  else store.__waiting.push(next)
+  if (store[kWaiting] === undefined) next()
+  else store[kWaiting].push(next)
 }
 
 /**
@@ -121,8 +121,8 @@ function load(store, done) {
  * @param {(report?: object) => void} done
  */
 function saveNow(store, last, done) {
-  if (store.__waiting !== undefined) {
-    store.__waiting.push(() => saveNow(store, last, done))
+  if (store[kWaiting] !== undefined) {
+    store[kWaiting].push(() => saveNow(store, last, done))
     return
   }
   const reply = native.saveSession(store[kNumber], store[kLive], last, store[kHandler], store[kCodec]())

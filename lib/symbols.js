@@ -9,6 +9,8 @@ module.exports = {
   kNumber: Symbol('number'),
   /** On a session: the object that holds its live attributes. */
   kLive: Symbol('live'),
+  /** On a session: the cookie's name. */
+  kName: Symbol('name'),
   /** On a session: its engine. */
   kEngine: Symbol('engine'),
   /** On a session: `undefined`, or the handler of the application's own that stores it. */
@@ -17,6 +19,10 @@ module.exports = {
   kHeadSent: Symbol('headSent'),
   /** On a session: how far it has come; see `lib/store/Store.js`. */
   kStage: Symbol('stage'),
+  /** On a session: who waits for it to be loaded; `undefined` while it is not being loaded. */
+  kWaiting: Symbol('waiting'),
+  /** On a session: the encrypter of the application's own, or `undefined`. */
+  kEncrypter: Symbol('encrypter'),
   /** On a session: gives the object whose payload hooks have to be called, or `undefined`. */
   kCodec: Symbol('codec'),
   /** On a response: the sessions of its request. */

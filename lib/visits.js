@@ -34,7 +34,8 @@ class Visit {
   /** The session that counts when the response goes out: what the application put in its place, if that is one. */
   current() {
     const { session } = this.request
-    return session instanceof Store ? session : this.store
+    const isAnothers = this.response[kVisits].list.some((visit) => visit !== this && visit.store === session)
+    return session instanceof Store && !isAnothers ? session : this.store
   }
 
   /** Calls back when the session is started, with the error if it could not be. */
@@ -46,6 +47,7 @@ class Visit {
 
   /** Takes what opening reported. */
   started(report) {
+    if (this.waiting === undefined) return
     if (this.store !== undefined) trace('started', this.store, report)
     if (report !== undefined) {
       const error = report instanceof Error ? report : toError(report)
@@ -54,15 +56,16 @@ class Visit {
     }
     const { waiting } = this
     this.waiting = undefined
-    for (const callback of waiting) this.whenStarted(callback)
+    callAll(waiting, (callback) => this.whenStarted(callback))
   }
 
   cookie() {
     const session = this.current()
     if (session === undefined) return undefined
     session[kHeadSent] = true
-    if (this.nodeSession.__manager.__engine().secure && !this.nodeSession.__isSecure(this.request)) return undefined
-    return native.sessionCookie(session[kNumber])
+    const engine = this.nodeSession.__manager.__engine()
+    if (engine.secure && !this.nodeSession.__isSecure(this.request)) return undefined
+    return native.sessionCookie(engine.number, session[kNumber])
   }
 
   /** Saves the session; calls back with whether the response is to be refused. */
@@ -72,7 +75,7 @@ class Visit {
       done(false)
       return
     }
-    if (this.request.session !== session) {
+    if (!(this.request.session instanceof Store)) {
       process.emitWarning('req.session was replaced by something that is no session; it is not saved', 'SessionWarning')
     }
     const saved = (report) => {
@@ -84,6 +87,33 @@ class Visit {
     } else {
       keepUntilCollected(session)
       whenLoaded(session, () => saveByApplication(session, saved))
+    }
+  }
+
+  /** Runs what may meet the application's code (a trust function, a getter); what that throws is reported. */
+  attempt(run) {
+    try {
+      return run()
+    } catch (error) {
+      this.nodeSession.__report('error', error, this.request, this.response)
+      return undefined
+    }
+  }
+
+  /** Saves the session, and calls back whatever the application's code does meanwhile. */
+  saveOrReport(done) {
+    let isDone = false
+    const once = (refuse) => {
+      if (isDone) return
+      isDone = true
+      done(refuse)
+    }
+    try {
+      this.save(once)
+    } catch (error) {
+      if (isDone) throw error
+      this.nodeSession.__report('error', error, this.request, this.response)
+      once(false)
     }
   }
 
@@ -105,9 +135,22 @@ function saveByApplication(session, done) {
     done(error || undefined)
   }
   try {
-    session.save(once)
+    const saving = session.save(once)
+    if (typeof saving?.then === 'function') saving.then(() => once(), once)
   } catch (error) {
     once(error)
+  }
+}
+
+/** Calls each; one that throws does not keep the next from being called, and what it throws reaches the caller. */
+function callAll(list, call) {
+  for (const [at, one] of list.entries()) {
+    try {
+      call(one)
+    } catch (error) {
+      callAll(list.slice(at + 1), call)
+      throw error
+    }
   }
 }
 
@@ -117,27 +160,26 @@ class Visits {
     this.list = []
     Object.defineProperty(response, kVisits, { value: this })
     attach(response, {
-      cookies: () => this.list.map((visit) => visit.cookie()).filter((cookie) => cookie !== undefined),
+      cookies: () => this.list.map((visit) => visit.attempt(() => visit.cookie())).filter((cookie) => cookie !== undefined),
       save: (done) => this.save(done),
     })
     if (typeof response.on === 'function') response.on('close', () => this.abandon())
   }
 
-  find(nodeSession) {
-    return this.list.find((visit) => visit.nodeSession === nodeSession)
+  find(nodeSession, request) {
+    return this.list.find((visit) => visit.nodeSession === nodeSession && visit.request === request)
   }
 
   save(done) {
     let left = this.list.length
     let isRefused = false
     for (const visit of this.list) {
-      visit.whenStarted(() => {
-        visit.save((refuse) => {
-          isRefused ||= refuse
-          left -= 1
-          if (left === 0) done(isRefused)
-        })
-      })
+      const saved = (refuse) => {
+        isRefused ||= refuse
+        left -= 1
+        if (left === 0) done(isRefused)
+      }
+      visit.whenStarted(() => visit.saveOrReport(saved))
     }
   }
 
@@ -168,7 +210,7 @@ function cookieHeader(request) {
  */
 function start(nodeSession, request, response, callback) {
   const visits = response[kVisits] ?? new Visits(response)
-  const earlier = visits.find(nodeSession)
+  const earlier = visits.find(nodeSession, request)
   if (earlier !== undefined) {
     earlier.whenStarted(callback)
     return
@@ -194,6 +236,10 @@ function startBuiltIn(visit, manager) {
     return
   }
   const number = native.openSession(engine.number, header, verified)
+  if (number === 0) {
+    visit.started(new SessionError('ERR_SESSION_INTERNAL', 'there is no room for another session'))
+    return
+  }
   const store = manager.__open(engine, Math.abs(number), live)
   begin(visit, store)
   const done = () => loaded(store, (report) => visit.started(report))

@@ -58,6 +58,8 @@ pub struct Backing {
     pub codec: Rc<dyn Codec>,
     /// How long activity may go unrecorded.
     pub touch_interval: Millis,
+    /// It is a handler's, which has no compare and swap of its own.
+    pub is_handler: bool,
 }
 
 impl std::fmt::Debug for Backing {
@@ -139,6 +141,7 @@ impl Manager {
             driver: driver.clone()?,
             codec: self.form.clone(),
             touch_interval,
+            is_handler: false,
         })
     }
 
@@ -149,6 +152,7 @@ impl Manager {
             driver: Rc::new(driver),
             codec: self.form.clone(),
             touch_interval: self.config.touch_interval(TouchDefault::Seldom),
+            is_handler: true,
         }
     }
 

@@ -20,6 +20,11 @@ function DatabaseSessionHandler(model) {
   this.__exists = undefined
 }
 
+/** An error, whatever a model reports one by. */
+function asError(reported) {
+  return reported instanceof Error ? reported : new Error(String(reported.message ?? reported), { cause: reported })
+}
+
 /** The session's text in a row: what was stored as a JSON string, or as JSON itself. */
 function textOf(row) {
   const decoded = JSON.parse(row.payload)
@@ -32,7 +37,7 @@ DatabaseSessionHandler.prototype.read = function (sessionId, callback) {
     return
   }
   this.__model.findOne(sessionId, (error, row) => {
-    let answer = error || ''
+    let answer = error ? asError(error) : ''
     if (!error && row && row.payload) {
       this.__exists = true
       try {

@@ -11,14 +11,15 @@ const native = require('../native')
 const { Engine } = require('../engine')
 const { toError } = require('../errors')
 const { Opened, init, keepUntilCollected } = require('../session')
-const { kCodec, kEngine } = require('../symbols')
+const { kCodec, kEncrypter, kEngine } = require('../symbols')
 
 /** Engines of sessions that are made one by one; as many as an application is likely to have secrets. */
 const MAX_ENGINES = 16
 const engines = new Map()
 
 function engineFor(name, secret) {
-  const key = `${name}\n${secret}`
+  const bytes = [].concat(secret).map((one) => (typeof one === 'string' ? one : { bytes: Buffer.from(one).toString('hex') }))
+  const key = JSON.stringify([name, bytes])
   let engine = engines.get(key)
   if (engine === undefined) {
     engine = new Engine({ driver: 'memory', cookie: name, secret, encrypt: true })
@@ -44,7 +45,7 @@ function EncryptedStore(name, handler, encrypter, secret, id) {
     init(this, engine, native.newSession(engine.number, typeof id === 'string' ? id : undefined), name, handler)
     keepUntilCollected(this)
   }
-  this.__encrypter = encrypter || undefined
+  this[kEncrypter] = encrypter || undefined
 }
 
 EncryptedStore.prototype = Object.create(Store.prototype, {
@@ -54,7 +55,7 @@ EncryptedStore.prototype = Object.create(Store.prototype, {
 /** A session that the engine has opened; made without the work of `new EncryptedStore`. */
 function OpenedEncrypted(engine, number, name, live, encrypter) {
   Opened.call(this, engine, number, name, live)
-  this.__encrypter = encrypter
+  this[kEncrypter] = encrypter
 }
 OpenedEncrypted.prototype = EncryptedStore.prototype
 
@@ -69,19 +70,29 @@ function recode(store, seal, text) {
 }
 
 EncryptedStore.prototype.__prepareForParse = function __prepareForParse(data) {
-  return this.__encrypter ? this.__encrypter.decrypt(data) : recode(this, false, data)
+  return this[kEncrypter] ? this[kEncrypter].decrypt(data) : recode(this, false, data)
 }
 
 EncryptedStore.prototype.__prepareForStorage = function __prepareForStorage(data) {
-  return this.__encrypter ? this.__encrypter.encrypt(data) : recode(this, true, data)
+  return this[kEncrypter] ? this[kEncrypter].encrypt(data) : recode(this, true, data)
 }
 
 EncryptedStore.prototype[kCodec] = function codec() {
   const own =
-    this.__encrypter ||
+    this[kEncrypter] ||
     this.__prepareForParse !== EncryptedStore.prototype.__prepareForParse ||
     this.__prepareForStorage !== EncryptedStore.prototype.__prepareForStorage
   return own ? this : undefined
 }
+
+/** Compat: a field of the original's encrypted sessions; out of listings, as an encrypter may show its key. */
+Object.defineProperty(EncryptedStore.prototype, '__encrypter', {
+  get() {
+    return this[kEncrypter]
+  },
+  set(encrypter) {
+    this[kEncrypter] = encrypter
+  },
+})
 
 module.exports = EncryptedStore

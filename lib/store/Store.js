@@ -11,7 +11,7 @@ const native = require('../native')
 const { toError } = require('../errors')
 const { commonEngine } = require('../engine')
 const { STAGE, Opened, init, keepUntilCollected, load, number, saveNow } = require('../session')
-const { kNumber, kLive, kEngine, kHandler, kHeadSent, kStage, kCodec } = require('../symbols')
+const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage } = require('../symbols')
 
 /** A key as the engine takes it. */
 function text(key) {
@@ -51,7 +51,7 @@ Store.prototype.__generateSessionId = function __generateSessionId() {
 }
 
 Store.prototype.getName = function getName() {
-  return this.__name
+  return this[kName]
 }
 
 /**
@@ -61,7 +61,7 @@ Store.prototype.getName = function getName() {
  * @param {(error?: Error) => void} [callback] without one, a promise is returned
  */
 Store.prototype.start = function start(callback) {
-  if (typeof callback !== 'function') return promised((done) => this.start(done))
+  if (typeof callback !== 'function') return promised((done) => start.call(this, done))
   this.__loadSession(callback)
 }
 
@@ -139,7 +139,7 @@ Store.prototype.push = function push(key, value) {
  * @param {(error?: Error) => void} [callback] without one, a promise is returned
  */
 Store.prototype.save = function save(callback) {
-  if (typeof callback !== 'function') return promised((done) => this.save(done))
+  if (typeof callback !== 'function') return promised((done) => save.call(this, done))
   saveNow(this, false, (report) => {
     if (report === undefined) callback()
     else callback(toError(report))
@@ -221,12 +221,10 @@ Store.prototype.getToken = function getToken() {
  * @returns {boolean} `false` when the response's head has left with the old id, which then stays
  */
 Store.prototype.migrate = function migrate(destroy) {
-  if (this[kHeadSent]) {
-    process.emitWarning('the session keeps its id, because the head of the response has been sent', 'SessionWarning')
-    return false
-  }
-  this.setExists(false)
-  return native.sessionRename(this[kNumber], Boolean(destroy))
+  const isRenamed = !this[kHeadSent] && native.sessionRename(this[kNumber], Boolean(destroy))
+  if (isRenamed) this.setExists(false)
+  else process.emitWarning('the session keeps its id, because its response has been sent', 'SessionWarning')
+  return isRenamed
 }
 
 /** The object whose payload hooks must be called because the application has its own. */
@@ -238,7 +236,7 @@ Store.prototype[kCodec] = function codec() {
 }
 
 Store.prototype[util.inspect.custom] = function inspect() {
-  return `${this.constructor.name} { name: '${this.__name}', id: '${String(this.getId()).slice(0, 6)}…' }`
+  return `${this.constructor.name} { name: '${this[kName]}', id: '${String(this.getId()).slice(0, 6)}…' }`
 }
 
 /** Compat: fields of the original's sessions. */
@@ -257,6 +255,14 @@ Object.defineProperties(Store.prototype, {
     },
     set(handler) {
       this[kHandler] = handler
+    },
+  },
+  __name: {
+    get() {
+      return this[kName]
+    },
+    set(name) {
+      this[kName] = name
     },
   },
   __attributes: {

@@ -6,6 +6,22 @@ use super::js::{Js, Scope};
 use super::registry::Realm;
 use crate::session::{Kind, Live, Thrown};
 
+/// What every object inherits.
+const INHERITED: [&str; 12] = [
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+];
+
 /// The live object of one session, for the time of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct JsLive<'r> {
@@ -64,10 +80,11 @@ impl Live for JsLive<'_> {
 
     fn define(&self, on: &Js, name: &str, value: &Js) -> Result<(), Thrown> {
         let key = self.scope.string(name)?;
-        // Only this name has a setter on every object; assigning to any other makes an own property.
-        match name {
-            "__proto__" => self.scope.define(*on, key, *value),
-            _ => self.scope.set(*on, key, *value),
+        // Assigning to any other name makes an own property. These stand on every object's prototype, where `__proto__` is a
+        // setter, and the others may be frozen.
+        match INHERITED.contains(&name) {
+            true => self.scope.define(*on, key, *value),
+            false => self.scope.set(*on, key, *value),
         }
     }
 

@@ -20,15 +20,17 @@ use crate::manager::{Backing, Opened, Saved, Settled, Visit};
 use crate::session::{Plan, Session, Thrown, Unsavable};
 use crate::session_id::SessionId;
 
+/// Gives a visit's session a number; 0 when there is none to be had.
 fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
     let id = visit.session.id();
-    registry::add(Entry {
+    let number = registry::add(Entry {
         session: visit.session,
         engine,
         wire: visit.wire.map(|wire| (id, wire)).into(),
         opened: None.into(),
         opening: None.into(),
-    })
+    });
+    number.unwrap_or_default()
 }
 
 pub(super) fn visit(
@@ -282,17 +284,17 @@ pub fn retire_session(session: f64) {
 }
 
 /// The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
+///
+/// @param engine the number of the engine whose secrets and options the cookie has
 #[napi(catch_unwind, ts_return_type = "string | undefined")]
-pub fn session_cookie(env: Env, session: f64) -> Js {
-    let Some(entry) = registry::entry(session) else {
+pub fn session_cookie(env: Env, engine: u32, session: f64) -> Js {
+    let (Some(entry), Some(engine)) = (registry::entry(session), registry::engine(engine)) else {
         return Js::UNDEFINED;
     };
     let wire = entry.wire.borrow();
     let own = wire.as_ref().filter(|(id, _)| *id == entry.session.id());
-    let cookie = entry
-        .engine
-        .manager
-        .cookie(&entry.session, own.map(|(_, wire)| wire.as_str()));
+    let own = own.map(|(_, wire)| wire.as_str());
+    let cookie = engine.manager.cookie(&entry.session, own);
     let cookie = cookie.and_then(|cookie| Scope(env.raw()).string(&cookie).ok());
     cookie.unwrap_or(Js::UNDEFINED)
 }

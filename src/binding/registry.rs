@@ -116,20 +116,29 @@ pub fn close(scope: Scope) {
     drop(engines);
 }
 
-/// Gives a session a number. Shape: a whole number above 0 and below 2⁵³.
-pub fn add(entry: Entry) -> f64 {
+/// Gives a session a number; `None` when a thread has more than four million of them.
+///
+/// Shape: a whole number above 0 and below 2⁵³.
+pub fn add(entry: Entry) -> Option<f64> {
     let entry = Rc::new(entry);
     with(|registry| {
-        let place = registry.free.pop().unwrap_or_else(|| {
-            registry.places.push(Place {
-                generation: 1,
-                entry: None,
-            });
-            u32::try_from(registry.places.len() - 1).unwrap_or(u32::MAX)
-        });
+        let place = match registry.free.pop() {
+            Some(place) => place,
+            None => {
+                let place = u32::try_from(registry.places.len()).ok()?;
+                if place >> PLACE_BITS != 0 {
+                    return None;
+                }
+                registry.places.push(Place {
+                    generation: 1,
+                    entry: None,
+                });
+                place
+            }
+        };
         let slot = &mut registry.places[place as usize];
         slot.entry = Some(entry);
-        f64::from(slot.generation) * f64::from(1u32 << PLACE_BITS) + f64::from(place)
+        Some(f64::from(slot.generation) * f64::from(1u32 << PLACE_BITS) + f64::from(place))
     })
 }
 

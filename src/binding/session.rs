@@ -224,10 +224,12 @@ pub fn session_set_id(session: f64, id: Option<Text>) {
     }
 }
 
-/// Gives the session a new id. @param destroy whether the old record goes when the session is saved
+/// Gives the session a new id, unless its response has ended.
+///
+/// @param destroy whether the old record goes when the session is saved @returns whether it has a new id
 #[napi(catch_unwind)]
 pub fn session_rename(session: f64, destroy: bool) -> bool {
-    registry::entry(session).is_some_and(|entry| entry.session.rename(destroy).is_ok())
+    registry::entry(session).is_some_and(|entry| entry.session.rename(destroy) == Ok(true))
 }
 
 /// Keeps a closed session readable until `forgetSession`.

@@ -59,6 +59,7 @@ impl Manager {
                     payload,
                     last_activity,
                     is_stale,
+                    others: None,
                 };
                 Opened::Found(Box::new((base, stored)))
             }

@@ -88,12 +88,29 @@ impl Manager {
                 }
             }
         }
-        let doomed = std::mem::take(&mut session.identity.borrow_mut().doomed);
-        for id in doomed {
-            backing.driver.destroy(&id).await?;
-            Stats::count(&self.stats.destroyed);
+        if saved.is_ok() {
+            self.destroy_doomed(session, backing).await?;
         }
         saved
+    }
+
+    /// Removes the records that a new id was to replace. One that cannot be removed stays on the list.
+    async fn destroy_doomed(&self, session: &Session, backing: &Backing) -> Result<()> {
+        let doomed = std::mem::take(&mut session.identity.borrow_mut().doomed);
+        let mut failed = Ok(());
+        for id in doomed {
+            if id == session.id() {
+                continue;
+            }
+            match backing.driver.destroy(&id).await {
+                Ok(()) => Stats::count(&self.stats.destroyed),
+                Err(error) => {
+                    session.identity.borrow_mut().doomed.push(id);
+                    failed = Err(error);
+                }
+            }
+        }
+        failed
     }
 
     async fn write_in_turn(
@@ -131,6 +148,11 @@ impl Manager {
             .as_ref()
             .map(|stored| stored.last_activity);
         if last.is_some_and(|last| last + backing.touch_interval <= now) {
+            // A handler can only touch by reading and writing, which must not undo a save in between.
+            let _turn = match backing.is_handler {
+                true => Some(self.turns.take(id).await),
+                false => None,
+            };
             backing.driver.touch(&id, now).await?;
         } else {
             session.cookie.set(Cookie::Optional);
@@ -145,86 +167,90 @@ impl Manager {
         snapshot: Snapshot,
         backing: &Backing,
     ) -> Result<Saved> {
-        if snapshot.text.len() > self.config.max_bytes {
-            return Err(self.too_large("the session's attributes are"));
-        }
-        let mut text: Arc<str> = Arc::from(snapshot.text);
-        let mut payload = backing.codec.to_payload(&id, &text)?;
         let known = {
             let identity = session.identity.borrow();
             let stored = identity.stored.as_ref().filter(|stored| stored.id == id);
-            stored.map(|stored| stored.payload.clone())
+            stored.map(|stored| (stored.payload.clone(), stored.others.clone()))
         };
-        let (mut expected, change) = match known {
-            Some(expected) => (expected, snapshot.change),
-            None => {
-                if backing
-                    .driver
-                    .create(&id, &payload, self.clock.now())
-                    .await?
-                    == Created::Created
-                {
-                    Stats::count(&self.stats.created);
-                    return Ok(self.stored(session, id, text, payload));
-                }
-                let Some(record) = backing.driver.load(&id, self.clock.now()).await? else {
-                    return Ok(Saved::Gone);
-                };
-                let change = Change::whole(&text);
-                (text, payload) = self.rebase(backing, &id, &change, &record.payload)?;
-                (record.payload, change)
-            }
+        let change = match known {
+            Some(_) => snapshot.change.clone(),
+            None => Change::whole(&snapshot.text),
+        };
+        let (mut text, mut expected) = match known {
+            Some((payload, Some(others))) => (change.apply(&others), Some(payload)),
+            Some((payload, None)) => (snapshot.text.clone(), Some(payload)),
+            None => (snapshot.text.clone(), None),
         };
         for _ in 0..MAX_CONFLICTS {
-            match backing
-                .driver
-                .replace(&id, &expected, &payload, self.clock.now())
+            let payload = self.payload(backing, &id, &text)?;
+            match self
+                .offer(backing, &id, expected.as_ref(), &payload)
                 .await?
             {
-                Replaced::Replaced => return Ok(self.stored(session, id, text, payload)),
+                Replaced::Replaced => {
+                    return Ok(self.stored(session, id, &snapshot, text, payload));
+                }
                 Replaced::Gone => return Ok(Saved::Gone),
                 Replaced::Conflict(current) => {
                     Stats::count(&self.stats.conflicts);
-                    (text, payload) = self.rebase(backing, &id, &change, &current)?;
-                    expected = current;
+                    text = change.apply(&backing.codec.to_text(&id, &current)?.text);
+                    expected = Some(current);
                 }
             }
         }
-        Err(Error::new(
-            Code::Timeout,
-            "a session was changed by others whenever it was saved",
-        ))
+        let contested = "a session was changed by others whenever it was saved";
+        Err(Error::new(Code::Timeout, contested))
     }
 
-    /// Applies a change to what is stored now: the new text and its payload.
-    fn rebase(
+    /// Puts a payload in the place of the expected one, or makes the record where none is expected.
+    async fn offer(
         &self,
         backing: &Backing,
         id: &SessionId,
-        change: &Change,
-        current: &Arc<str>,
-    ) -> Result<(Arc<str>, Arc<str>)> {
-        let stored = backing.codec.to_text(id, current)?;
-        let text: Arc<str> = Arc::from(change.apply(&stored.text));
-        if text.len() > self.config.max_bytes {
-            return Err(self.too_large("the session's attributes are"));
+        expected: Option<&Arc<str>>,
+        payload: &Arc<str>,
+    ) -> Result<Replaced> {
+        let (driver, now) = (&backing.driver, self.clock.now());
+        if let Some(expected) = expected {
+            return driver.replace(id, expected, payload, now).await;
         }
-        let payload = backing.codec.to_payload(id, &text)?;
-        Ok((text, payload))
+        if driver.create(id, payload, now).await? == Created::Created {
+            Stats::count(&self.stats.created);
+            return Ok(Replaced::Replaced);
+        }
+        let record = driver.load(id, now).await?;
+        Ok(record.map_or(Replaced::Gone, |record| Replaced::Conflict(record.payload)))
+    }
+
+    /// The payload of a text that is not too large.
+    fn payload(&self, backing: &Backing, id: &SessionId, text: &str) -> Result<Arc<str>> {
+        match text.len() <= self.config.max_bytes {
+            true => backing.codec.to_payload(id, &Arc::from(text)),
+            false => Err(self.too_large("the session's attributes are")),
+        }
     }
 
     /// Notes what is stored now, for another save in the same request.
-    fn stored(&self, session: &Session, id: SessionId, text: Arc<str>, payload: Arc<str>) -> Saved {
+    fn stored(
+        &self,
+        session: &Session,
+        id: SessionId,
+        snapshot: &Snapshot,
+        text: String,
+        payload: Arc<str>,
+    ) -> Saved {
         if session.stage.get() != Stage::Closed {
-            session.attributes.saved(&text, self.config.max_depth);
+            session.attributes.saved(snapshot, self.config.max_depth);
         }
-        let last_activity = self.clock.now();
+        let others = (text != snapshot.text).then(|| Arc::from(text));
         session.identity.borrow_mut().stored = Some(Stored {
             id,
             payload,
-            last_activity,
+            last_activity: self.clock.now(),
             is_stale: false,
+            others,
         });
+        session.cookie.set(Cookie::Due);
         Saved::Done
     }
 

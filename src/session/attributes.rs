@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::base::{Base, Holds, Piece, State};
+use super::base::{Base, Holds, Piece, Slots, State};
 use super::live::{Kind, Live, Thrown};
 use super::path::Segment;
 use super::text;
@@ -39,7 +39,8 @@ impl Attributes {
                 base,
                 slots: None,
                 exposed: false,
-                flushed: false,
+                flushes: 0,
+                saved_flushes: 0,
             }),
         }
     }
@@ -56,9 +57,11 @@ impl Attributes {
         let mut state = self.state.borrow_mut();
         let early = state.slots.take().unwrap_or_default();
         state.base = base;
-        for slot in early {
-            if state.hold(&slot.name).is_none() {
-                state.keep(&slot.name, slot.holds);
+        for slot in early.iter() {
+            // What is only in the old base was not put, but loaded before.
+            let is_put = !matches!(slot.holds, Holds::Base(_));
+            if is_put && state.hold(&slot.name).is_none() {
+                state.keep(&slot.name, slot.holds.clone());
             }
         }
         state.exposed
@@ -70,7 +73,7 @@ impl Attributes {
         for (key, value) in base.iter() {
             live.define_quoted(&live.root(), key, &live.parse(value)?)?;
         }
-        self.state.borrow_mut().slots = Some(Vec::new());
+        self.state.borrow_mut().slots = Some(Slots::default());
         Ok(())
     }
 
@@ -153,15 +156,15 @@ impl Attributes {
     /// Drops every attribute. The caller puts a new, empty live object in the place of the old one.
     pub fn flush(&self) {
         let mut state = self.state.borrow_mut();
-        state.slots = Some(Vec::new());
+        state.slots = Some(Slots::default());
         state.exposed = false;
-        state.flushed = true;
+        state.flushes = state.flushes.wrapping_add(1);
     }
 
     /// Lets a given object of the application's be the attributes.
     pub fn adopt(&self) {
         let mut state = self.state.borrow_mut();
-        state.slots = Some(Vec::new());
+        state.slots = Some(Slots::default());
         state.exposed = true;
     }
 
@@ -178,7 +181,7 @@ impl Attributes {
             }
             Some(slots) => {
                 let all = live.object()?;
-                for slot in slots {
+                for slot in slots.iter() {
                     let piece = self.state.borrow().piece(&slot.holds);
                     let value = match piece {
                         Some(piece) => Some(live.parse(piece.as_str())?),
@@ -193,7 +196,7 @@ impl Attributes {
         };
         let mut state = self.state.borrow_mut();
         state.exposed = true;
-        state.slots = Some(Vec::new());
+        state.slots = Some(Slots::default());
         Ok(all)
     }
 
@@ -248,7 +251,7 @@ impl Attributes {
         live.delete(&live.root(), name)?;
         let mut state = self.state.borrow_mut();
         if !state.exposed {
-            state.slots().retain(|slot| *slot.name != *name);
+            state.slots().remove(name);
         }
         Ok(())
     }

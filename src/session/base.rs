@@ -2,6 +2,8 @@
 //!
 //! Only says where things are; what may be done with them is said in `attributes`.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use super::text::{self, Fault, Member, Root};
 pub struct Base {
     pub(super) text: Arc<str>,
     members: Vec<Member>,
+    /// Where each name stands; made when there are more than a few and one is looked for.
+    places: OnceCell<HashMap<Box<str>, usize>>,
 }
 
 impl Base {
@@ -21,6 +25,7 @@ impl Base {
         Base {
             text: Arc::from("{}"),
             members: Vec::new(),
+            places: OnceCell::new(),
         }
     }
 
@@ -34,7 +39,11 @@ impl Base {
             None => stored,
         };
         match text::scan(&text, depth)? {
-            Root::Object(members) => Ok(Base { text, members }),
+            Root::Object(members) => Ok(Base {
+                text,
+                members,
+                places: OnceCell::new(),
+            }),
             _ => Err(Fault::Malformed),
         }
     }
@@ -47,8 +56,20 @@ impl Base {
             .map(move |m| (piece(&m.key), piece(&m.value)))
     }
 
+    /// The text of the value at a place.
+    pub(super) fn value(&self, place: usize) -> Option<&str> {
+        self.members
+            .get(place)
+            .map(|member| &self.text[member.value.clone()])
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<usize> {
-        self.iter().position(|(key, _)| text::is_key(key, name))
+        if self.members.len() <= FEW {
+            return self.iter().position(|(key, _)| text::is_key(key, name));
+        }
+        let names = || self.iter().map(|(key, _)| Box::from(&*text::decode(key)));
+        let places = self.places.get_or_init(|| names().zip(0..).collect());
+        places.get(name).copied()
     }
 }
 
@@ -101,32 +122,91 @@ pub(super) enum Holds {
     Live,
 }
 
+/// One attribute: its name, and where its value is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) name: Rc<str>,
     pub(super) holds: Holds,
 }
 
-/// The state behind [`Attributes`].
+/// Most names that are looked for one by one: below it, that is faster than hashing.
+const FEW: usize = 32;
+
+/// The attributes in order. A removed one leaves a hole, so that the places of the others stay.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots {
+    list: Vec<Option<Slot>>,
+    /// Where each name stands; made when there are more than a few.
+    places: HashMap<Rc<str>, usize>,
+}
+
+impl Slots {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.list.iter().flatten()
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        let named = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| *slot.name == *name);
+        match self.places.is_empty() {
+            true => self.list.iter().position(named),
+            false => self.places.get(name).copied(),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Slot> {
+        self.place(name).and_then(|place| self.list[place].as_ref())
+    }
+
+    /// Notes where `name` is kept from now on; a new name comes last.
+    pub(super) fn keep(&mut self, name: Rc<str>, holds: Holds) {
+        match self.place(&name) {
+            Some(place) => self.list[place] = Some(Slot { name, holds }),
+            None => {
+                self.list.push(Some(Slot { name, holds }));
+                self.index_latest();
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        if let Some(place) = self.place(name) {
+            self.list[place] = None;
+            self.places.remove(name);
+        }
+    }
+
+    fn index_latest(&mut self) {
+        let from = match self.places.is_empty() {
+            true if self.list.len() <= FEW => return,
+            true => 0,
+            false => self.list.len() - 1,
+        };
+        for (place, slot) in self.list.iter().enumerate().skip(from) {
+            if let Some(slot) = slot {
+                self.places.insert(slot.name.clone(), place);
+            }
+        }
+    }
+}
+
+/// The state behind `Attributes`.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) base: Base,
     /// The attributes in order; `None` while they are exactly the base's.
-    pub(super) slots: Option<Vec<Slot>>,
+    pub(super) slots: Option<Slots>,
     /// JavaScript has the live object itself (`all()`), so that alone says which attributes there are.
     pub(super) exposed: bool,
-    /// Everything loaded was thrown away by `flush`.
-    pub(super) flushed: bool,
+    /// How often everything was thrown away by `flush`, and how often when the attributes were last saved.
+    pub(super) flushes: u32,
+    pub(super) saved_flushes: u32,
 }
 
 impl State {
     pub(super) fn hold(&self, name: &str) -> Option<Holds> {
         match &self.slots {
             None => self.base.find(name).map(Holds::Base),
-            Some(slots) => {
-                let slot = slots.iter().find(|slot| *slot.name == *name)?;
-                Some(slot.holds.clone())
-            }
+            Some(slots) => slots.find(name).map(|slot| slot.holds.clone()),
         }
     }
 
@@ -147,26 +227,19 @@ impl State {
     }
 
     /// The slots, made from the base when they are first needed.
-    pub(super) fn slots(&mut self) -> &mut Vec<Slot> {
+    pub(super) fn slots(&mut self) -> &mut Slots {
         let base = &self.base;
         self.slots.get_or_insert_with(|| {
-            let slot = |(place, (key, _)): (usize, (&str, &str))| Slot {
-                name: Rc::from(&*text::decode(key)),
-                holds: Holds::Base(place),
-            };
-            base.iter().enumerate().map(slot).collect()
+            let mut slots = Slots::default();
+            for (place, (key, _)) in base.iter().enumerate() {
+                slots.keep(Rc::from(&*text::decode(key)), Holds::Base(place));
+            }
+            slots
         })
     }
 
     /// Notes where `name` is kept from now on; a new name comes last.
     pub(super) fn keep(&mut self, name: &str, holds: Holds) {
-        let slots = self.slots();
-        match slots.iter_mut().find(|slot| *slot.name == *name) {
-            Some(slot) => slot.holds = holds,
-            None => slots.push(Slot {
-                name: Rc::from(name),
-                holds,
-            }),
-        }
+        self.slots().keep(Rc::from(name), holds);
     }
 }

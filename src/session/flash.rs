@@ -6,6 +6,8 @@
 //! Compat: `flash`, `reflash`, `keep` and `ageFlashData` of `lib/store/Store.js`. Lists that are no lists read as empty. A
 //! `flash` attribute of the application's own that is no object stays until flash data needs its place.
 
+use std::collections::HashSet;
+
 use super::attributes::Attributes;
 use super::live::{Live, Thrown};
 use super::text::{self, Root};
@@ -114,6 +116,23 @@ pub fn reflash<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown>
     lists.write(attributes, live)
 }
 
+/// The keys flashed so far, as JSON texts.
+pub fn flashed<L: Live>(attributes: &Attributes, live: &L) -> Result<Vec<String>, Thrown> {
+    let lists = Lists::read(attributes, live)?;
+    Ok(lists.map(|lists| lists.keys("new")).unwrap_or_default())
+}
+
+/// Counts keys, given as JSON texts, among those flashed in this request.
+pub fn add<L: Live>(attributes: &Attributes, live: &L, keys: Vec<String>) -> Result<(), Thrown> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut lists = Lists::edit(attributes, live)?;
+    let new = united(lists.keys("new"), keys);
+    lists.put("new", &new);
+    lists.write(attributes, live)
+}
+
 /// Keeps the flash data under `keys` for another request. A key that holds nothing is listed all the same.
 pub fn keep<L: Live>(attributes: &Attributes, live: &L, keys: &[String]) -> Result<(), Thrown> {
     let mut lists = Lists::edit(attributes, live)?;
@@ -168,6 +187,7 @@ pub fn is_absent<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thr
 }
 
 fn without(keys: Keys, unwanted: &[String]) -> Keys {
+    let unwanted: HashSet<&String> = unwanted.iter().collect();
     keys.into_iter()
         .filter(|key| !unwanted.contains(key))
         .collect()
@@ -175,11 +195,7 @@ fn without(keys: Keys, unwanted: &[String]) -> Keys {
 
 /// Both lists, each key once, where it first stands.
 fn united(first: Keys, second: Keys) -> Keys {
-    let mut all = Keys::new();
-    for key in first.into_iter().chain(second) {
-        if !all.contains(&key) {
-            all.push(key);
-        }
-    }
-    all
+    let mut seen = HashSet::new();
+    let both = first.into_iter().chain(second);
+    both.filter(|key| seen.insert(key.clone())).collect()
 }

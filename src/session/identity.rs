@@ -49,6 +49,8 @@ pub struct Stored {
     pub last_activity: Millis,
     /// It is to be written anew even if nothing changed, because its payload has an outdated form.
     pub is_stale: bool,
+    /// Its text, where it holds what other requests stored since this one loaded it.
+    pub others: Option<Arc<str>>,
 }
 
 /// The identity of a session in the course of one request.
@@ -134,13 +136,20 @@ impl Session {
 
     /// Gives the session the id the application chose, which need not be stored.
     pub fn set_id(&self, id: SessionId) {
+        if self.stage.get() == Stage::Closed {
+            return;
+        }
         let mut identity = self.identity.borrow_mut();
         identity.id = id;
         identity.from_visitor = false;
     }
 
-    /// Gives the session a new id; with `destroy`, the old record goes when the session is saved.
-    pub fn rename(&self, destroy: bool) -> Result<()> {
+    /// Gives the session a new id, unless its response has ended; with `destroy`, the old record goes when the session is
+    /// saved.
+    pub fn rename(&self, destroy: bool) -> Result<bool> {
+        if self.stage.get() == Stage::Closed {
+            return Ok(false);
+        }
         let id = SessionId::generate()?;
         let mut identity = self.identity.borrow_mut();
         let old = identity.id;
@@ -149,16 +158,17 @@ impl Session {
         }
         identity.id = id;
         identity.from_visitor = false;
-        Ok(())
+        Ok(true)
     }
 
     /// Lets a loaded record be the session. Values that JavaScript put before stay where the record has none.
     pub fn adopt<L: Live>(&self, live: &L, (base, stored): (Base, Stored)) -> Result<(), Thrown> {
+        let flashed = flash::flashed(&self.attributes, live)?;
         self.identity.borrow_mut().stored = Some(stored);
-        match self.attributes.load(base) {
-            true => self.attributes.merge_exposed(live),
-            false => Ok(()),
+        if self.attributes.load(base) {
+            self.attributes.merge_exposed(live)?;
         }
+        flash::add(&self.attributes, live, flashed)
     }
 
     /// Makes sure that there is a CSRF token.
@@ -174,6 +184,9 @@ impl Session {
 
     /// Ages the flash data, once, and works out what has to be stored.
     pub fn plan<L: Live>(&self, live: &L, max_depth: usize) -> Result<Plan, Unsavable> {
+        if self.stage.get() == Stage::Closed {
+            return Ok(Plan::Drop { changed: false });
+        }
         let detached = self.stage.get() == Stage::Detached;
         if !detached && !self.has_aged.replace(true) {
             flash::age(&self.attributes, live)?;

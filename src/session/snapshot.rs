@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::attributes::Attributes;
-use super::base::{Base, Holds, Slot};
+use super::base::{Base, Holds, Slot, Slots};
 use super::change::{self, Change};
 use super::live::{Live, Thrown};
 use super::text::{self, Fault, Root};
@@ -35,6 +34,8 @@ pub struct Snapshot {
     pub text: String,
     /// The difference to the base, for a record that is not.
     pub change: Change,
+    /// How often `flush` had been called when it was taken.
+    pub flushes: u32,
 }
 
 impl Snapshot {
@@ -79,14 +80,16 @@ impl Attributes {
         live: &L,
         max_depth: usize,
     ) -> Result<Option<Snapshot>, Unsavable> {
-        let (slots, exposed, flushed, base) = {
+        let (slots, exposed, flushes, cleared, base) = {
             let state = self.state.borrow();
+            let cleared = state.flushes != state.saved_flushes;
             match &state.slots {
                 None => return Ok(None),
                 Some(slots) => (
                     slots.clone(),
                     state.exposed,
-                    state.flushed,
+                    state.flushes,
+                    cleared,
                     state.base.clone(),
                 ),
             }
@@ -106,56 +109,50 @@ impl Attributes {
             texts = engine_texts(&slots);
             gather(&slots, &base, &live_members, &texts)
         };
-        let change = difference(live, &base, &mut members, flushed)?;
+        let change = difference(live, &base, &mut members, cleared)?;
         Ok((!change.is_empty()).then(|| Snapshot {
             text: change::write(&members),
             change,
+            flushes,
         }))
     }
 
     /// The base's text as a snapshot without a change, for a record that has to be written all the same.
     pub fn unchanged(&self) -> Snapshot {
-        let base = self.state.borrow().base.clone();
-        let members: Vec<_> = base.iter().collect();
+        let state = self.state.borrow();
+        let members: Vec<_> = state.base.iter().collect();
         Snapshot {
             text: change::write(&members),
             change: Change::default(),
+            flushes: state.flushes,
         }
     }
 
-    /// Notes that `text` is stored now: what changes from here on differs from it.
-    pub fn saved(&self, text: &Arc<str>, max_depth: usize) {
-        let Ok(base) = Base::parse(text.clone(), max_depth) else {
+    /// Notes that a snapshot has been saved: what counts as changed from here on differs from its text.
+    ///
+    /// Whatever JavaScript did since the snapshot was taken stays done, and is still to be saved.
+    pub fn saved(&self, saved: &Snapshot, max_depth: usize) {
+        let Ok(base) = Base::parse(Arc::from(saved.text.as_str()), max_depth) else {
             return;
         };
         let mut state = self.state.borrow_mut();
-        let was_live = |slots: &[Slot], name: &str| {
-            slots
-                .iter()
-                .any(|slot| *slot.name == *name && matches!(slot.holds, Holds::Live))
-        };
         if let Some(slots) = state.slots.take() {
-            let slot = |(place, (key, _)): (usize, (&str, &str))| {
-                let name: Rc<str> = Rc::from(&*text::decode(key));
-                let live = was_live(&slots, &name);
-                Slot {
-                    name,
-                    holds: if live {
-                        Holds::Live
-                    } else {
+            let mut kept = Slots::default();
+            for slot in slots.iter() {
+                let holds = match (&slot.holds, base.find(&slot.name)) {
+                    (Holds::Base(_), Some(place)) => Holds::Base(place),
+                    (Holds::Text(text), Some(place)) if base.value(place) == Some(text) => {
                         Holds::Base(place)
-                    },
-                }
-            };
-            let kept = if state.exposed {
-                Vec::new()
-            } else {
-                base.iter().enumerate().map(slot).collect()
-            };
+                    }
+                    (Holds::Base(_), None) => continue,
+                    (holds, _) => holds.clone(),
+                };
+                kept.keep(slot.name.clone(), holds);
+            }
             state.slots = Some(kept);
         }
         state.base = base;
-        state.flushed = false;
+        state.saved_flushes = saved.flushes;
     }
 }
 
@@ -174,7 +171,7 @@ fn object_members(object: &str, max_depth: usize) -> Result<Vec<(&str, &str)>, U
 }
 
 /// The members whose texts the engine wrote itself.
-fn engine_texts(slots: &[Slot]) -> Vec<(String, String)> {
+fn engine_texts(slots: &Slots) -> Vec<(String, String)> {
     let text = |slot: &Slot| match &slot.holds {
         Holds::Text(text) => Some((text::quote(&slot.name), text.to_string())),
         Holds::Base(_) | Holds::Live => None,
@@ -184,7 +181,7 @@ fn engine_texts(slots: &[Slot]) -> Vec<(String, String)> {
 
 /// Every attribute's text, in order, from where it is kept. What did not serialise (`undefined`) is left out.
 fn gather<'t>(
-    slots: &[Slot],
+    slots: &Slots,
     base: &'t Base,
     live: &Members<'t>,
     texts: &'t [(String, String)],

@@ -53,6 +53,11 @@ impl Bag {
         snapshot.unwrap_or_else(|| self.attributes.unchanged()).text
     }
 
+    fn save(&self) {
+        let snapshot = self.attributes.snapshot(&self.live, 100).unwrap().unwrap();
+        self.attributes.saved(&snapshot, 100);
+    }
+
     fn is_unchanged(&self) -> bool {
         self.attributes.snapshot(&self.live, 100).unwrap().is_none()
     }
@@ -237,11 +242,39 @@ fn values_put_before_the_load_yield_to_stored_ones() {
 fn after_a_save_only_later_changes_count() {
     let bag = Bag::new(CART);
     bag.set("user.name", "\"eve\"");
-    let text: Arc<str> = Arc::from(bag.text());
-    bag.attributes.saved(&text, 100);
+    bag.save();
     assert!(bag.is_unchanged());
     bag.set("user.name", "\"zoe\"");
     assert!(bag.text().contains("zoe"));
+}
+
+#[test]
+fn what_is_done_while_a_save_is_under_way_stays_done() {
+    let bag = Bag::new(r#"{"a":1,"b":2}"#);
+    bag.set("c", "3");
+    let snapshot = bag.attributes.snapshot(&bag.live, 100).unwrap().unwrap();
+    bag.forget("a").forget("c").set("d", "4").set("b", "5");
+    bag.attributes.saved(&snapshot, 100);
+    let later = bag.attributes.snapshot(&bag.live, 100).unwrap().unwrap();
+    assert_eq!(later.text, r#"{"b":5,"d":4}"#);
+    assert_eq!(later.change.apply(&snapshot.text), r#"{"b":5,"d":4}"#);
+    bag.attributes.flush();
+    bag.attributes.saved(&later, 100);
+    let last = bag.attributes.snapshot(&bag.live, 100).unwrap().unwrap();
+    assert!(last.change.cleared);
+}
+
+#[test]
+fn thousands_of_attributes_are_found_by_name() {
+    let bag = Bag::new("{}");
+    for n in 0..5_000 {
+        bag.set(&format!("k{n}"), "1");
+    }
+    bag.forget("k17");
+    let many = Bag::new(&bag.text());
+    assert!(many.has("k4999") && !many.has("k17"));
+    many.set("k0", "2").forget("k1");
+    assert!(many.text().starts_with(r#"{"k0":2,"k2":1,"#));
 }
 
 #[test]
