@@ -15,7 +15,7 @@ use super::failure::{Failure, Outcome};
 use super::table::{self, Table, quote};
 use crate::driver::{Bounds, Durability};
 
-/// How often the calling thread makes sure that its connection's file is still the one at the path.
+/// How often the calling thread makes sure, when it only reads, that its connection's file is still the one at the path.
 const IDENTITY_CHECK: Duration = Duration::from_secs(1);
 
 /// Kibibytes of pages that each connection may keep. The negative sign is SQLite's, for "not a number of pages".
@@ -101,9 +101,15 @@ impl Database {
         })
     }
 
+    /// Makes the table once more, for somebody has dropped it since the connection was opened.
+    pub(super) fn make_table(&self, open: &Open) -> Outcome<()> {
+        open.table.make_if_missing(&self.schema, &self.table)
+    }
+
     /// Whether the file at the path is no longer the one that is open.
     ///
-    /// SQLite itself would go on writing to a file that has no name any more, to nobody's use.
+    /// SQLite itself would go on writing to a file that has no name any more, to nobody's use. Asks the system about one
+    /// path, which takes a microsecond or two.
     pub(super) fn has_moved(&self, open: &Open) -> bool {
         self.identity() != open.file
     }
@@ -137,6 +143,11 @@ impl Database {
 }
 
 impl Open {
+    /// Whether both are open to the same file.
+    pub(super) fn has_file_of(&self, other: &Open) -> bool {
+        self.file == other.file
+    }
+
     /// Whether it is time to look again whether the file has moved; if so, the next look is a second away.
     pub(super) fn is_check_due(&mut self, now: Instant) -> bool {
         let due = now.saturating_duration_since(self.checked) >= IDENTITY_CHECK;

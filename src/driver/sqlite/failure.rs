@@ -15,7 +15,7 @@ pub(super) enum Failure {
     Sqlite(rusqlite::Error),
     /// The system said so, before SQLite was asked.
     Io(io::Error),
-    /// The file was exchanged while it was being opened.
+    /// The file was exchanged while it was being opened or written.
     Exchanged,
     /// The time for the operation was over before it began.
     Late,
@@ -53,6 +53,13 @@ impl Failure {
             Failure::Exchanged | Failure::Late => true,
             Failure::Io(_) | Failure::Record(_) => false,
         }
+    }
+
+    /// Whether a table is missing, so that another try may do better once it is made.
+    ///
+    /// SQLite has no code for it, only the text.
+    pub(super) fn lacks_table(&self) -> bool {
+        matches!(self, Failure::Sqlite(error) if describe(error).0.starts_with("no such table: "))
     }
 
     /// Whether the connection may be at fault, so that the next call should open another.

@@ -53,9 +53,17 @@ const LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// made, one that node-session filled is used as it is. Opening happens at the first use, on a worker thread, and again
 /// at the next call when it failed.
 ///
-/// A database file that is removed or replaced while it is open is noticed within a second; what was written to it in
-/// that second goes with it. Other SQLite libraries in the same process must not have the file open: closing it there
-/// drops the locks held here (<https://sqlite.org/howtocorrupt.html>, 2.2.1).
+/// A table that somebody drops while it is in use is made again by the next call, and is empty.
+///
+/// A database file that is removed or replaced while it is open is noticed by the next write, which looks before and
+/// after: it is acknowledged only if the file was still at its path once the write was in it, and is done again in the
+/// new file otherwise. So no acknowledged write is lost, except with a file that is removed later. Reads look once a
+/// second, and until then may give what the old file held. Not noticed: a file that is overwritten where it is, a `-wal`
+/// that is removed alone, and anything where files have no inodes (Windows removes no open file). An old `-wal` left
+/// beside a new file can damage it: stop the processes before putting another database in place.
+///
+/// Other SQLite libraries in the same process must not have the file open: closing it there drops the locks held here
+/// (<https://sqlite.org/howtocorrupt.html>, 2.2.1).
 ///
 /// # Errors
 ///
@@ -92,6 +100,12 @@ enum Access {
     Read,
     /// Writes about that many bytes.
     Write(usize),
+}
+
+impl Access {
+    fn writes(self) -> bool {
+        matches!(self, Access::Write(_))
+    }
 }
 
 impl Sqlite {
@@ -152,14 +166,15 @@ impl Sqlite {
         let mut slot = try_lock(&self.shared.in_place)?;
         let started = Instant::now();
         let open = slot.as_mut()?;
-        if open.is_check_due(started) && self.shared.database.has_moved(open) {
+        let check = access.writes() || open.is_check_due(started);
+        if check && self.shared.database.has_moved(open) {
             *slot = None;
             return None;
         }
-        let outcome = operation(&open.table);
+        let outcome = self.shared.operate(open, access, operation);
         self.shared.pace(access).took_in_place(started.elapsed());
         match outcome {
-            Err(failure) if failure.is_busy() => None,
+            Err(failure) if failure.is_busy() || failure.lacks_table() => None,
             outcome => Some(self.shared.conclude(&mut slot, access, outcome)),
         }
     }
@@ -218,11 +233,29 @@ impl Shared {
             Some(open) => open,
             None => slot.insert(self.database.open(left)?),
         };
-        self.open_in_place();
+        self.open_in_place(open);
         open.table.set_patience(left)?;
         let started = Instant::now();
-        let outcome = operation(&open.table);
+        let mut outcome = self.operate(open, access, &operation);
+        if matches!(&outcome, Err(failure) if failure.lacks_table()) {
+            self.database.make_table(open)?;
+            outcome = self.operate(open, access, &operation);
+        }
         self.pace(access).took_elsewhere(started.elapsed());
+        outcome
+    }
+
+    /// Runs an operation on a connection. What it wrote to a file that has left its path meanwhile is not written.
+    fn operate<T>(
+        &self,
+        open: &Open,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let outcome = operation(&open.table);
+        if access.writes() && self.database.has_moved(open) {
+            return Err(Failure::Exchanged);
+        }
         outcome
     }
 
@@ -233,10 +266,11 @@ impl Shared {
         }
     }
 
-    /// Opens the calling thread's connection, unless that thread is using it. It goes on without one when that fails.
-    fn open_in_place(&self) {
+    /// Opens the calling thread's connection to the file that the `worker`'s is open to, unless it is so already or that
+    /// thread is using it. It goes on without one when that fails.
+    fn open_in_place(&self, worker: &Open) {
         if let Some(mut slot) = try_lock(&self.in_place)
-            && slot.is_none()
+            && !slot.as_ref().is_some_and(|open| open.has_file_of(worker))
         {
             *slot = self.database.open(Duration::ZERO).ok();
         }

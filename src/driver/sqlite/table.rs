@@ -96,6 +96,11 @@ impl Table {
         Ok(self.connection.busy_timeout(patience)?)
     }
 
+    /// Makes the table of that schema and name, unless it is there.
+    pub(super) fn make_if_missing(&self, schema: &str, table: &str) -> Outcome<()> {
+        create_if_missing(&self.connection, schema, table)
+    }
+
     pub(super) fn load(&self, id: &SessionId, now: Millis) -> Outcome<Option<Record>> {
         let wanted = |last_activity| !is_idle(last_activity, now, self.bounds.idle_timeout);
         self.read(id, wanted)

@@ -86,3 +86,59 @@ fn a_database_that_was_removed_is_noticed_and_made_anew() {
     );
     assert_eq!(loaded(&place.driver(), id('a')).as_deref(), Some("y"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_write_right_after_the_database_was_removed_goes_to_the_new_one_only() {
+    let place = Place::new();
+    let driver = place.open_driver();
+    wait(driver.create(&id('a'), &text("x"), NOW)).unwrap();
+    fs::remove_dir_all(place.folder.path()).unwrap();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let create = move |table: &Table| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        table.create(&id('a'), "y", NOW)
+    };
+    let written = wait(driver.run(Access::Write(1), create));
+    assert_eq!(written, Ok(Created::Created));
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    assert_eq!(loaded(&driver, id('a')).as_deref(), Some("y"));
+    assert_eq!(loaded(&place.driver(), id('a')).as_deref(), Some("y"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_write_during_which_the_database_is_removed_is_done_again_in_the_new_one() {
+    for durability in [Durability::Process, Durability::Disk] {
+        let place = Place::new();
+        let driver = Sqlite::new(&place.file(), "sessions", BOUNDS, durability);
+        assert_eq!(wait(driver.load(&id('-'), NOW)), Ok(None));
+        let folder = place.folder.path().to_owned();
+        let removed = AtomicBool::new(false);
+        let create = move |table: &Table| {
+            let created = table.create(&id('a'), "x", NOW);
+            if !removed.swap(true, Ordering::Relaxed) {
+                fs::remove_dir_all(&folder).unwrap();
+            }
+            created
+        };
+        let written = wait(driver.run(Access::Write(1), create));
+        assert_eq!(written, Ok(Created::Created));
+        assert_eq!(loaded(&driver, id('a')).as_deref(), Some("x"));
+        assert_eq!(loaded(&place.driver(), id('a')).as_deref(), Some("x"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_calling_thread_reads_the_new_database_as_soon_as_a_worker_has_found_it() {
+    let place = Place::new();
+    let driver = place.open_driver();
+    wait(driver.create(&id('a'), &text("x"), NOW)).unwrap();
+    fs::remove_dir_all(place.folder.path()).unwrap();
+    wait(driver.sweep(NOW, 10)).unwrap();
+    let read = driver.load(&id('a'), NOW);
+    assert!(is_ready(&read));
+    assert_eq!(wait(read), Ok(None));
+}

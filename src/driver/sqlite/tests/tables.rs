@@ -147,6 +147,48 @@ fn a_table_that_lacks_a_column_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_table_that_somebody_drops_is_made_again_by_whatever_comes_next() {
+    type Call = fn(&Sqlite) -> bool;
+    let calls: [Call; 7] = [
+        |driver| wait(driver.load(&id('a'), NOW)) == Ok(None),
+        |driver| wait(driver.create(&id('a'), &text("y"), NOW)) == Ok(Created::Created),
+        |driver| wait(driver.replace(&id('a'), &text("x"), &text("y"), NOW)) == Ok(Replaced::Gone),
+        |driver| wait(driver.remove(&id('a'), &text("x"))) == Ok(Removed::Gone),
+        |driver| wait(driver.touch(&id('a'), NOW)) == Ok(Touched::Gone),
+        |driver| wait(driver.destroy(&id('a'))) == Ok(()),
+        |driver| wait(driver.sweep(NOW, 10)).is_ok_and(|swept| swept.removed == 0 && swept.done),
+    ];
+    // With the one the calling thread finds the table missing, with the other every write is a worker's.
+    for durability in [Durability::Process, Durability::Disk] {
+        let place = Place::new();
+        let driver = Sqlite::new(&place.file(), "sessions", BOUNDS, durability);
+        for (at, call) in calls.into_iter().enumerate() {
+            wait(driver.destroy(&id('a'))).unwrap();
+            wait(driver.create(&id('a'), &text("x"), NOW)).unwrap();
+            assert_eq!(loaded(&driver, id('a')).as_deref(), Some("x"));
+            place
+                .sql()
+                .execute_batch(r#"DROP TABLE "sessions""#)
+                .unwrap();
+            assert!(call(&driver), "call {at}, {durability:?}");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_made_again_is_an_error_that_says_so() {
+    let place = Place::with_table(
+        r#"CREATE TABLE "base" ("id" TEXT, "payload" TEXT, "lastActivity" BIGINT);
+           CREATE VIEW "sessions" AS SELECT * FROM "base""#,
+    );
+    let driver = place.open_driver();
+    place.sql().execute_batch(r#"DROP TABLE "base""#).unwrap();
+    let error = wait(driver.load(&id('a'), NOW)).unwrap_err();
+    assert_eq!(error.code(), Code::Read);
+    assert_eq!(error.cause().unwrap().message, "no such table: main.base");
+}
+
+#[test]
 fn many_at_once_make_one_table() {
     let place = Place::new();
     let start = Barrier::new(8);
