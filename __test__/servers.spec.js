@@ -216,11 +216,12 @@ describe.each(packages)('%s', (name, pkg) => {
       json: (req, res) => res.json({ a: 1 }),
       redirect: (req, res) => res.redirect('/elsewhere'),
       sendStatus: (req, res) => res.sendStatus(404),
-      // A body that reaches its Content-Length before `end` is outside what the hold can do: such a route saves first.
-      sendFile: (req, res) => req.session.save(() => res.sendFile(__filename)),
       cookie: (req, res) => res.cookie('a', '1').end(),
       status: (req, res) => res.status(201).end('made'),
     }
+    // A body that reaches its Content-Length before `end` is outside what a held response can do: such a route saves first.
+    // The original's two saves of such a request race with the next request.
+    if (pkg === ours) methods.sendFile = (req, res) => req.session.save(() => res.sendFile(__filename))
     test.each(Object.entries(methods))('res.%s goes out with the session saved', async (method, respond) => {
       const nodeSession = pkg.create({ secret: SECRET, driver: 'file', files: path.join(tempDir(), 's') })
       const app = express()

@@ -18,6 +18,7 @@ const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addT
  * @param {() => string[]} moments.cookies gives the `Set-Cookie` texts when the head is about to leave
  * @param {(done: (isRefused: boolean) => void) => void} moments.save saves, and calls back: at once, if that is possible;
  *   a refused response becomes a 500
+ * @param {(error: Error) => void} moments.failed is told why a held response could not be ended as wanted
  */
 function attach(response, moments) {
   const hold = { moments, isHeadDone: false, isEnded: false, thaw: undefined }
@@ -48,28 +49,30 @@ function attach(response, moments) {
       isSaved = true
       if (wasHeld) hold.thaw()
       if (isRefused && refuse(response)) given = ['Internal Server Error', ...given.filter(isFunction)]
-      finish(response, hold, () => end.apply(response, given), wasHeld)
+      try {
+        end.apply(response, given)
+        // What is written too late changes nothing; it is no fault of the visitor's request.
+        response.write = ignore
+      } catch (error) {
+        hold.isEnded = false
+        // The application may end the response in another way, unless its call of `end` has returned long ago.
+        if (!wasHeld) throw error
+        moments.failed(error)
+        endAnyhow(response, end, error)
+      }
     })
     if (!isSaved) freeze(response, hold)
     return response
   }
 }
 
-/**
- * Ends the response. What `end` throws (a status that is none, a body of a wrong type) reaches the application, which may then
- * end the response in another way; where its call of `end` has returned long ago, the response becomes a 500.
- */
-function finish(response, hold, end, wasHeld) {
+/** Ends a response that cannot be ended as the application wanted it (a status that is none, a body of a wrong type). */
+function endAnyhow(response, end, error) {
   try {
-    end()
-    // What is written too late changes nothing; it is no fault of the visitor's request.
-    response.write = ignore
-  } catch (error) {
-    hold.isEnded = false
-    hold.isHeadDone = response.headersSent
-    if (!wasHeld) throw error
-    if (refuse(response)) response.end('Internal Server Error')
+    if (refuse(response)) end.call(response, 'Internal Server Error')
     else response.destroy(error)
+  } catch {
+    response.destroy(error)
   }
 }
 
@@ -168,6 +171,7 @@ function refuse(response) {
   if (response.headersSent) return false
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.statusCode = 500
+  if (response.stream === undefined) response.statusMessage = ''
   response.setHeader('content-type', 'text/plain; charset=utf-8')
   return true
 }

@@ -162,6 +162,7 @@ class Visits {
     attach(response, {
       cookies: () => this.list.map((visit) => visit.attempt(() => visit.cookie())).filter((cookie) => cookie !== undefined),
       save: (done) => this.save(done),
+      failed: (error) => this.list[0].nodeSession.__report('error', error, this.list[0].request, response),
     })
     if (typeof response.on === 'function') response.on('close', () => this.abandon())
   }
