@@ -67,7 +67,8 @@ describeOurs('a cookie that browsers would throw away', () => {
 describeOurs('the options of a cookie', () => {
   test('never add an attribute, a cookie or a header, whatever they hold: they are refused or stand as they are', async () => {
     const pieces = ['; ', ';', '=', ',', '\r\n', '\n', '\0', '"', ' ', 'Domain=evil', 'Path=/x', 'Secure', 'a', '/', '.', 'é', '%3B', '\t', '\x7f', '\u2028']
-    const text = fc.oneof(fc.array(fc.constantFrom(...pieces), { maxLength: 5 }).map((parts) => parts.join('')), fc.string({ unit: 'binary', maxLength: 6 }))
+    const fine = fc.constantFrom('sid', 'a.b', '/app', 'example.com', '', '!#$', "it's")
+    const text = fc.oneof(fine, fc.array(fc.constantFrom(...pieces), { maxLength: 5 }).map((parts) => parts.join('')), fc.string({ unit: 'binary', maxLength: 6 }))
     const config = fc.record({ cookie: text, path: text, domain: text }, { requiredKeys: [] })
     let taken = 0
     fc.assert(fc.property(config, (given) => {
@@ -84,7 +85,7 @@ describeOurs('the options of a cookie', () => {
       const expected = ['Max-Age', given.domain && 'Domain', given.path !== '' && 'Path', 'Expires', 'HttpOnly'].filter(Boolean)
       expect([name, attributes.map(([key]) => key)]).toEqual([given.cookie ?? 'node_session', expected])
       expect(headers[0][1]).toMatch(/^[\x20-\x7e]*$/)
-    }), { seed: 6, numRuns: 2000 })
+    }), { seed: 6, numRuns: 600 })
     expect(taken).toBeGreaterThan(50)
   })
 
