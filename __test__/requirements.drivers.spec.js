@@ -11,7 +11,7 @@ const { ours, describeOurs } = require('./support/packages')
 const { open } = require('./support/servers')
 const { openTable, MapHandler, useHandler } = require('./support/handlers')
 const { until } = require('./support/waiting')
-const { ID } = require('./support/cookies')
+const { ID, freshId } = require('./support/cookies')
 
 const KINDS = ['memory', 'file', 'database'].flatMap((driver) => [[driver, 'plain', false], [driver, 'sealed', true]])
 const user = (session) => session.get('user')
@@ -117,6 +117,21 @@ describeOurs.each(KINDS)('the %s driver with %s payloads', (driver, form, encryp
     const over = Date.now() + 60
     await until(() => Date.now() > over)
     expect((await site.visit(site.agent(), user, { cookie })).value).toBeUndefined()
+  })
+
+  test('a session under an id of the application\'s own is saved again after it was idle, swept or not', async () => {
+    const site = await start({ lifetime: 40, touchInterval: 0 })
+    const id = freshId()
+    const save = (n) => site.visit(site.agent(), (session) => {
+      session.setId(id)
+      session.put('n', n)
+    })
+    await save(1)
+    const over = Date.now() + 60
+    await until(() => Date.now() > over)
+    await save(2)
+    expect(site.errors).toEqual([])
+    expect((await site.visit(site.agentFor(id), (session) => session.get('n'))).value).toBe(2)
   })
 
   test('a session at the limit is saved, and one byte more leaves the stored one whole', async () => {
@@ -251,6 +266,26 @@ describeOurs('a request that changes nothing', () => {
     })
     expect((await site.visit(agent, (session) => [session.get('one'), session.get('two')])).value).toEqual([1, 2])
     expect((await site.visit(agent, (session) => [session.has('one'), session.has('two')])).value).toEqual([false, false])
+  })
+})
+
+describeOurs('a row that is no session', () => {
+  const nested = (levels) => `{"_token":"T","deep":${'['.repeat(levels)}${']'.repeat(levels)}}`
+  test.each([
+    ['1001 levels', JSON.stringify(nested(1001)), 'DEPTH'], ['500,000 levels', JSON.stringify(nested(500000)), 'DEPTH'],
+    ['half a session', JSON.stringify('{"_token":'), 'CORRUPT'], ['no JSON', 'hello', 'CORRUPT'], ['2 MiB', JSON.stringify('x'.repeat(2 << 20)), 'TOO_LARGE'],
+  ])('but %s gives a fresh id, is told, and stays as it is', async (what, payload, code) => {
+    const site = await open(ours, { driver: 'database' })
+    await site.visit(site.agent())
+    const table = openTable(`${site.files}.sqlite`)
+    const [id, now] = [freshId(), Date.now()]
+    await table.insert(id, payload, now)
+    const { value } = await site.visit(site.agentFor(id), (session) => {
+      session.put('page', 1)
+      return session.getId() === id
+    })
+    expect([value, site.corrupt.map((error) => error.code)]).toEqual([false, [`ERR_SESSION_${code}`]])
+    expect(await table.row(id)).toEqual({ id, payload, lastActivity: now })
   })
 })
 
