@@ -44,7 +44,8 @@ describeOurs('a process that meets every fault', () => {
   })
 
   test.each([
-    ['a secret', /canary-secret|canary-old-secret|canary-short/], ['a whole session id', /CANARYID[\w-]{32}/], ['a signature', /CANARYID[^\s]*\.[\w+/]{43}/],
+    ['a secret', /canary-secret|canary-old-secret|canary-short/], ['a whole session id', /CANARYID[\w-]{32}/],
+    ['a signature', /CANARYID[^\s]*\.[\w+/]{43}/],
     ['a payload', /canary-payload/], ['the name of an attribute', /canary-key/],
   ])('says nothing that holds %s', (what, canary) => {
     for (const { text } of [said, traced]) {

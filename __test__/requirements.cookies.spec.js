@@ -28,13 +28,15 @@ describeOurs('a cookie that browsers would throw away', () => {
   test.each([
     [{ sameSite: 'none' }, /sameSite|secure/], [{ partitioned: true }, /partitioned|secure/], [{ cookie: '__Secure-sid' }, /cookie|secure/],
     [{ cookie: '__Host-sid' }, /cookie|secure/], [{ cookie: '__secure-sid' }, /cookie|secure/], [{ cookie: '__hOsT-sid' }, /cookie|secure/],
-    [{ cookie: '__Host-sid', secure: true, path: '' }, /cookie|path/], [{ cookie: '__HOST-sid', secure: true, domain: 'a.example' }, /domain/],
+    [{ cookie: '__Host-sid', secure: true, path: '' }, /cookie|path/],
+    [{ cookie: '__HOST-sid', secure: true, domain: 'a.example' }, /domain/],
   ])('%j is refused by name', (config, words) => {
     expect(refusal(config)).toMatchObject({ code: 'ERR_SESSION_CONFIG', message: expect.stringMatching(words) })
   })
 
   test.each([
-    [{ sameSite: 'none', secure: true }], [{ partitioned: true, secure: true }], [{ cookie: '__Secure-sid', secure: true, domain: 'a.example' }],
+    [{ sameSite: 'none', secure: true }], [{ partitioned: true, secure: true }],
+    [{ cookie: '__Secure-sid', secure: true, domain: 'a.example' }],
     [{ cookie: '__Host-sid', secure: true }], [{ cookie: '__Hostess' }], [{ cookie: 'x__Host-' }],
   ])('%j is taken', (config) => {
     expect(refusal(config)).toBeNull()
@@ -94,7 +96,8 @@ describeOurs('the options of a cookie', () => {
     expect(attribute((await site.visit(site.agent())).setCookies[0], 'Path')).toBe('/foo')
   })
 
-  test.each([[{}, true], [{ httpOnly: true }, true], [{ httpOnly: false }, undefined]])('HttpOnly with %j: %s', async (config, expected) => {
+  test.each([[{}, true], [{ httpOnly: true }, true], [{ httpOnly: false }, undefined]])('HttpOnly with %j: %s',
+    async (config, expected) => {
     const site = await open(ours, config)
     expect(attribute((await site.visit(site.agent())).setCookies[0], 'HttpOnly')).toBe(expected)
   })
@@ -130,16 +133,23 @@ describeOurs('a secure cookie', () => {
 
   const https = { 'x-forwarded-proto': 'https' }
   test.each([
-    ['nobody is trusted', {}, https, 0], ['trustProxy: false', { trustProxy: false }, https, 0], ['trustProxy: true', { trustProxy: true }, https, 1],
-    ['0 hops', { trustProxy: 0 }, https, 0], ['1 hop', { trustProxy: 1 }, https, 1], ['the peer\'s network', { trustProxy: '127.0.0.0/8' }, https, 1],
+    ['nobody is trusted', {}, https, 0], ['trustProxy: false', { trustProxy: false }, https, 0],
+    ['trustProxy: true', { trustProxy: true }, https, 1],
+    ['0 hops', { trustProxy: 0 }, https, 0], ['1 hop', { trustProxy: 1 }, https, 1],
+    ['the peer\'s network', { trustProxy: '127.0.0.0/8' }, https, 1],
     ['loopback', { trustProxy: 'loopback' }, https, 1], ['another network', { trustProxy: '10.0.0.0/8' }, https, 0],
-    ['several networks', { trustProxy: ['10.0.0.0/8', '127.0.0.1'] }, https, 1], ['other networks in a text', { trustProxy: '10.0.0.0/8, ::1' }, https, 0],
-    ['a function', { trustProxy: (address) => address.includes('127.0.0.1') }, https, 1], ['a refusing function', { trustProxy: () => false }, https, 0],
-    ['trustProxyFn', { trustProxy: true, trustProxyFn: () => false }, https, 0], ['trustProxyFn alone', { trustProxyFn: () => true }, https, 0],
+    ['several networks', { trustProxy: ['10.0.0.0/8', '127.0.0.1'] }, https, 1],
+    ['other networks in a text', { trustProxy: '10.0.0.0/8, ::1' }, https, 0],
+    ['a function', { trustProxy: (address) => address.includes('127.0.0.1') }, https, 1],
+    ['a refusing function', { trustProxy: () => false }, https, 0],
+    ['trustProxyFn', { trustProxy: true, trustProxyFn: () => false }, https, 0],
+    ['trustProxyFn alone', { trustProxyFn: () => true }, https, 0],
     ['http', { trustProxy: true }, { 'x-forwarded-proto': 'http' }, 0], ['nothing', { trustProxy: true }, {}, 0],
     ['an empty header', { trustProxy: true }, { 'x-forwarded-proto': '' }, 0],
-    ['https first', { trustProxy: true }, { 'x-forwarded-proto': 'https, http' }, 1], ['https last', { trustProxy: true }, { 'x-forwarded-proto': 'http, https' }, 0],
-    ['upper case', { trustProxy: true }, { 'x-forwarded-proto': ' HTTPS ,http' }, 1], ['a longer word', { trustProxy: true }, { 'x-forwarded-proto': 'httpsx' }, 0],
+    ['https first', { trustProxy: true }, { 'x-forwarded-proto': 'https, http' }, 1],
+    ['https last', { trustProxy: true }, { 'x-forwarded-proto': 'http, https' }, 0],
+    ['upper case', { trustProxy: true }, { 'x-forwarded-proto': ' HTTPS ,http' }, 1],
+    ['a longer word', { trustProxy: true }, { 'x-forwarded-proto': 'httpsx' }, 0],
     ['two headers', { trustProxy: true }, { 'x-forwarded-proto': ['http', 'https'] }, 0],
     ['other headers', { trustProxy: true }, { 'x-forwarded-protocol': 'https', forwarded: 'proto=https', 'x-forwarded-ssl': 'on', 'front-end-https': 'on' }, 0],
     ['a forged peer', { trustProxy: '10.0.0.0/8' }, { ...https, 'x-forwarded-for': '10.0.0.1' }, 0],
@@ -241,7 +251,8 @@ describeOurs('a Cookie header', () => {
     ['pairs', (n) => 'a=b; '.repeat(n / 5)], ['our name', (n) => 'node_session=x; '.repeat(n / 16)], ['semicolons', (n) => ';'.repeat(n)],
     ['our name with forged signatures', (n) => `node_session=${wire(freshId(), 'another')}; `.repeat(n / 110)],
     ['one value', (n) => `node_session=${'a'.repeat(n)}`], ['percent signs', (n) => `node_session=s%3A${'%'.repeat(n)}`],
-    ['quotes', (n) => `node_session=${'"'.repeat(n)}`], ['spaces', (n) => `node_session=${' '.repeat(n)}x`], ['equals signs', (n) => '='.repeat(n)],
+    ['quotes', (n) => `node_session=${'"'.repeat(n)}`], ['spaces', (n) => `node_session=${' '.repeat(n)}x`],
+    ['equals signs', (n) => '='.repeat(n)],
     ['dots', (n) => `node_session=s:${'.'.repeat(n)}`], ['backslashes', (n) => `node_session="${'\\'.repeat(n)}"`],
   ])('of a megabyte of %s costs twice what half of it does', (what, make) => {
     const nodeSession = ours.create({ secret: SECRET, driver: 'memory' })

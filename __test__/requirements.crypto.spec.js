@@ -92,7 +92,8 @@ describeOurs.each(Object.keys(STORAGES))('sealed payloads on the %s driver', (dr
   })
 
   test.each([
-    ['plain JSON', () => GOOD], ['JSON of a JSON text', () => JSON.stringify(GOOD)], ['base64 of plain JSON', () => Buffer.from(GOOD).toString('base64')],
+    ['plain JSON', () => GOOD], ['JSON of a JSON text', () => JSON.stringify(GOOD)],
+    ['base64 of plain JSON', () => Buffer.from(GOOD).toString('base64')],
     ['another version\'s prefix', (text) => text.replace(/^./, (letter) => String.fromCharCode(letter.charCodeAt(0) + 1))],
     ['the original\'s under another secret', () => legacySeal(GOOD, 'another secret of thirty-two bytes')],
     ['the original\'s with its mac cut', () => legacySeal(GOOD, SECRET).replace(/..="}$/, '"}')],
@@ -133,7 +134,8 @@ describeOurs.each(Object.keys(STORAGES))('sealed payloads on the %s driver', (dr
     const agent = await visitor('bob')
     const id = site.id(agent)
     const wrong = await open(ours, { driver, encrypt: true, secret: [OLD_SECRET, 'yet another secret of 32 bytes!!'], files: site.files })
-    expect((await wrong.visit(wrong.agentFor(id, OLD_SECRET), (session) => { session.put('user', 'eve'); return session.getId() === id })).value).toBe(false)
+    expect((await wrong.visit(wrong.agentFor(id, OLD_SECRET),
+      (session) => { session.put('user', 'eve'); return session.getId() === id })).value).toBe(false)
     expect(await read(agent)).toBe('bob')
   })
 

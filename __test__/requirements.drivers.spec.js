@@ -273,7 +273,8 @@ describeOurs('a row that is no session', () => {
   const nested = (levels) => `{"_token":"T","deep":${'['.repeat(levels)}${']'.repeat(levels)}}`
   test.each([
     ['1001 levels', JSON.stringify(nested(1001)), 'DEPTH'], ['500,000 levels', JSON.stringify(nested(500000)), 'DEPTH'],
-    ['half a session', JSON.stringify('{"_token":'), 'CORRUPT'], ['no JSON', 'hello', 'CORRUPT'], ['2 MiB', JSON.stringify('x'.repeat(2 << 20)), 'TOO_LARGE'],
+    ['half a session', JSON.stringify('{"_token":'), 'CORRUPT'], ['no JSON', 'hello', 'CORRUPT'],
+    ['2 MiB', JSON.stringify('x'.repeat(2 << 20)), 'TOO_LARGE'],
   ])('but %s gives a fresh id, is told, and stays as it is', async (what, payload, code) => {
     const site = await open(ours, { driver: 'database' })
     await site.visit(site.agent())

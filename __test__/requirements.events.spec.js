@@ -59,7 +59,8 @@ describeOurs('an event', () => {
     expect([body, warnings]).toEqual(['done', []])
   })
 
-  test.each(['memory', 'file', 'database'])('of the %s driver whose listener throws does not keep the response from ending', async (driver) => {
+  test.each(['memory', 'file', 'database'])('of the %s driver whose listener throws does not keep the response from ending',
+    async (driver) => {
     const script = `
       const http = require('http')
       const sessions = new (require(${JSON.stringify(ours.entry)}))(${JSON.stringify({ secret: SECRET, driver, files: `${tempDir()}/s` })})
@@ -74,7 +75,8 @@ describeOurs('an event', () => {
       }))
       setTimeout(() => { console.log('never answered'); process.exit() }, 1500)
     `
-    const said = await new Promise((resolve) => { execFile(process.execPath, ['-e', script], { timeout: 10000 }, (error, stdout) => resolve(stdout)) })
+    const said = await new Promise((resolve) => { execFile(process.execPath, ['-e', script], { timeout: 10000 },
+      (error, stdout) => resolve(stdout)) })
     expect(said).toContain('done')
     expect(said).not.toContain('end threw')
   })
@@ -197,7 +199,8 @@ describeOurs('a response', () => {
     const hanging = http.get({ port, host: '127.0.0.1', agent: false, headers: { cookie: agent.cookieHeader(), 'x-script': 'never' } })
     hanging.on('error', () => {})
     await never
-    for (let i = 0; i < 3; i += 1) expect((await site.visit(agent.twin(), (session) => { session.put('i', i); return user(session) })).value).toBe('bob')
+    for (let i = 0; i < 3; i += 1) expect((await site.visit(agent.twin(),
+      (session) => { session.put('i', i); return user(session) })).value).toBe('bob')
     hanging.destroy()
   })
 })

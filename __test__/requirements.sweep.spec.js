@@ -95,7 +95,8 @@ describeOurs('the lottery', () => {
     return handler.calls.filter(([call]) => call === 'gc')
   }
 
-  test.each([[[0, 100], 0, 0], [[1, 1], 40, 40], [false, 0, 0], [[1, 2], 5, 35]])('%j is drawn once a request', async (lottery, least, most) => {
+  test.each([[[0, 100], 0, 0], [[1, 1], 40, 40], [false, 0, 0],
+    [[1, 2], 5, 35]])('%j is drawn once a request', async (lottery, least, most) => {
     const calls = await sweeps(lottery, 40)
     expect(calls.length).toBeGreaterThanOrEqual(least)
     expect(calls.length).toBeLessThanOrEqual(most)

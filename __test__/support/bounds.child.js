@@ -155,7 +155,7 @@ const JOBS = {
         const given = Array.from({ length: 6 }, pick)
         calls += 1
         try {
-          if (/^[A-Z]/.test(name)) new native[name](...given) // eslint-disable-line no-new
+          if (/^[A-Z]/.test(name)) new native[name](...given)
           else native[name](...given)
         } catch (error) {
           if (!(error instanceof Error)) throw new Error(`${name} threw ${String(error)}`)

@@ -171,7 +171,7 @@ function refuse() {
     { driver: 'database', connection: { adapter: 'mysql', password: SECRET } }, { trustProxy: 'nowhere' }, { path: 5 }, { secret: [SECRET, 5] }]
   for (const config of bad) {
     try {
-      new NodeSession({ secret: SECRET, ...config }) // eslint-disable-line no-new
+      new NodeSession({ secret: SECRET, ...config })
     } catch (error) {
       show('constructor', error)
     }
@@ -181,7 +181,7 @@ function refuse() {
   } catch {
     // Called on what is no session.
   }
-  new NodeSession({ secret: 'canary-short-Qw3', driver: 'memory' }) // eslint-disable-line no-new
+  new NodeSession({ secret: 'canary-short-Qw3', driver: 'memory' })
 }
 
 async function main() {
