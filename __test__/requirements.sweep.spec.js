@@ -7,13 +7,14 @@
 
 const fs = require('fs')
 const path = require('path')
-const { monitorEventLoopDelay } = require('perf_hooks')
 
 const { ours, describeOurs } = require('./support/packages')
 const { open, openFiles } = require('./support/servers')
 const { openTable, MapHandler, useHandler } = require('./support/handlers')
 const { until } = require('./support/waiting')
 const { freshId } = require('./support/cookies')
+
+jest.setTimeout(20000)
 
 const GOOD = '{"_token":"T","user":"bob","flash":{"old":[],"new":[]}}'
 const user = (session) => session.get('user')
@@ -50,20 +51,23 @@ describeOurs('a sweep of files', () => {
     expect([fs.readFileSync(outside, 'utf8'), fs.readFileSync(foreign[0], 'utf8'), fs.readdirSync(path.join(site.files, long)).length]).toEqual([GOOD, 'precious', 1])
   })
 
-  test('of five thousand lets the event loop turn, and requests go on meanwhile', async () => {
+  test('of three thousand lets the event loop turn, and requests go on meanwhile', async () => {
     const site = await openFiles(ours, { lottery: [1, 1], lifetime: 60000 })
-    const idle = Array.from({ length: 5000 }, () => site.file(site.plant(GOOD)))
+    const idle = Array.from({ length: 3000 }, () => site.file(site.plant(GOOD)))
     for (const file of idle) age(file, 1e6)
     const agent = site.agent()
-    await site.visit(agent)
-    const delay = monitorEventLoopDelay({ resolution: 5 })
-    delay.enable()
-    for (let i = 0; i < 20; i += 1) await site.visit(agent, (session) => session.put('i', i))
-    await until(() => site.names().length <= 1)
-    delay.disable()
-    // Unlinking so many in one go takes longer; a slow machine's own hiccups take less.
-    expect(delay.max / 1e6).toBeLessThan(150)
-    expect((await site.visit(agent, (session) => session.get('i'))).value).toBe(19)
+    // A sweep that held the event loop would take all of them between two turns of it.
+    const seen = new Set()
+    let i = 0
+    await until(async () => {
+      i += 1
+      await site.visit(agent, (session) => session.put('i', i))
+      const left = site.names().length
+      if (left > 1 && left < 3000) seen.add(left)
+      return left <= 1
+    })
+    expect(seen.size).toBeGreaterThan(0)
+    expect((await site.visit(agent, (session) => session.get('i'))).value).toBe(i)
   })
 })
 
