@@ -44,3 +44,29 @@ pub fn blocking<T: Send + 'static>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(work)
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_and_the_threads_go_on() {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        for _ in 0..2 * BLOCKING_THREADS {
+            let panicked = finish(blocking::<()>(|| {
+                std::panic::resume_unwind(Box::new("the secret"))
+            }));
+            let error = panicked.unwrap_err();
+            assert_eq!(error.code(), Code::Internal);
+            assert!(!format!("{error:?} {error}").contains("secret"));
+        }
+        std::panic::set_hook(hook);
+        assert_eq!(finish(blocking(|| Ok(7))), Ok(7));
+    }
+}

@@ -211,3 +211,48 @@ fn poll(operation: &mut Operation, waker: &Waker) -> Poll<Reply> {
         Poll::Ready(Reply::Failed(panicked))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    /// An operation that panics when it is polled for the `nth` time, and drops what would panic if it ran on.
+    fn panicking(nth: u32) -> Operation {
+        let mut polls = 0;
+        Box::pin(poll_fn(move |_| {
+            polls += 1;
+            if polls == nth {
+                std::panic::resume_unwind(Box::new("the secret"));
+            }
+            Poll::Pending
+        }))
+    }
+
+    #[test]
+    fn an_operation_that_panics_ends_with_an_error_that_says_no_more() {
+        let mut operation = panicking(2);
+        assert!(poll(&mut operation, Waker::noop()).is_pending());
+        let Poll::Ready(Reply::Failed(error)) = poll(&mut operation, Waker::noop()) else {
+            unreachable!("the operation has panicked");
+        };
+        assert_eq!(error.code(), Code::Internal);
+        assert!(!format!("{error:?} {error}").contains("secret"));
+    }
+
+    #[test]
+    fn a_panic_while_the_list_of_ready_operations_is_held_does_not_end_it() {
+        let ready = Ready {
+            numbers: Mutex::default(),
+            is_signalled: AtomicBool::new(false),
+            wake_up: OnceLock::new(),
+        };
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _held = ready.numbers.lock();
+            std::panic::resume_unwind(Box::new("a panic"));
+        }));
+        assert!(panicked.is_err() && ready.numbers.is_poisoned());
+        ready.push(7);
+        assert_eq!(ready.take(), [7]);
+    }
+}
