@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A count of milliseconds: since 1970-01-01 UTC for an instant, a length for a duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,24 +36,33 @@ pub fn is_idle(last_activity: Millis, now: Millis, idle_timeout: Millis) -> bool
 /// Where a manager reads the time.
 #[derive(Clone)]
 pub enum Clock {
-    /// The system's clock, held so that it never runs backwards within the process.
+    /// The system's clock, held so that it never runs backwards within the process, and never stands still.
     System,
     /// A clock that a test winds by hand.
     Manual(Rc<Cell<Millis>>),
 }
 
-/// The latest instant that the system clock has given to anyone in this process.
-static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
+/// When the process first asked for the time, by the clock that only runs forwards.
+static STARTED: OnceLock<Instant> = OnceLock::new();
+/// How far the system's clock has ever been ahead of that one. Units: milliseconds.
+static AHEAD: AtomicI64 = AtomicI64::new(i64::MIN);
+
+/// The system's time as it was at its furthest, going on from there when it is set back.
+fn system_time() -> Millis {
+    let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let running = millis(STARTED.get_or_init(Instant::now).elapsed());
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, millis);
+    let ahead = wall - running;
+    Millis(running + AHEAD.fetch_max(ahead, Ordering::Relaxed).max(ahead))
+}
 
 impl Clock {
     /// The present instant.
     pub fn now(&self) -> Millis {
         match self {
-            Clock::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH);
-                let read = since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
-                Millis(LATEST.fetch_max(read, Ordering::Relaxed).max(read))
-            }
+            Clock::System => system_time(),
             Clock::Manual(time) => time.get(),
         }
     }

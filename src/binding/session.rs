@@ -189,7 +189,7 @@ pub fn session_keep_old(
 #[napi(catch_unwind)]
 pub fn session_age(env: Env, session: f64, #[napi(ts_arg_type = "object")] live: Js) {
     with(env, session, live, |entry, live| {
-        flash::age(&entry.session.attributes, live)
+        flash::age(&entry.session.attributes, live, false)
     });
 }
 

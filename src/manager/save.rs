@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Backing, Manager, Stats};
-use crate::driver::{Created, Replaced};
+use crate::driver::{Created, Replaced, Touched};
 use crate::error::{Code, Error, Result};
 use crate::session::change::Change;
 use crate::session::{Cookie, Live, Plan, Session, Snapshot, Stage, Stored, Unsavable};
@@ -153,7 +153,9 @@ impl Manager {
                 true => Some(self.turns.take(id).await),
                 false => None,
             };
-            backing.driver.touch(&id, now).await?;
+            if backing.driver.touch(&id, now).await? == Touched::Gone {
+                session.cookie.set(Cookie::Withheld);
+            }
         } else {
             session.cookie.set(Cookie::Optional);
         }
@@ -219,6 +221,14 @@ impl Manager {
             return Ok(Replaced::Replaced);
         }
         let record = driver.load(id, now).await?;
+        if record.is_none() {
+            // An idle record is in the way that nobody can load any more.
+            driver.destroy(id).await?;
+            if driver.create(id, payload, now).await? == Created::Created {
+                Stats::count(&self.stats.created);
+                return Ok(Replaced::Replaced);
+            }
+        }
         Ok(record.map_or(Replaced::Gone, |record| Replaced::Conflict(record.payload)))
     }
 

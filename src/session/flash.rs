@@ -159,8 +159,9 @@ pub fn remove_from_old<L: Live>(
 
 /// Drops the data flashed in the request before this one, and marks this one's as old.
 ///
-/// A session without any flash data is left as it is.
-pub fn age<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
+/// With `has_aged` that was done before in this request, so that only what was flashed since is marked. A session without
+/// any flash data is left as it is.
+pub fn age<L: Live>(attributes: &Attributes, live: &L, has_aged: bool) -> Result<(), Thrown> {
     // Nearly every request ends with nothing flashed, before it or by it.
     let is_idle = |flash: Option<&str>| flash.is_none_or(|flash| IDLE.contains(&flash));
     if attributes.ask_text(live, FLASH, is_idle)? {
@@ -170,13 +171,19 @@ pub fn age<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
         return Ok(());
     };
     let (old, new) = (lists.keys("old"), lists.keys("new"));
-    if old.is_empty() && new.is_empty() {
+    if new.is_empty() && (has_aged || old.is_empty()) {
         return Ok(());
     }
-    for key in &old {
-        attributes.forget(live, &text::decode(key))?;
-    }
-    lists.put("old", &new);
+    let aged = match has_aged {
+        true => united(old, new),
+        false => {
+            for key in &old {
+                attributes.forget(live, &text::decode(key))?;
+            }
+            new
+        }
+    };
+    lists.put("old", &aged);
     lists.put("new", &Keys::new());
     lists.write(attributes, live)
 }

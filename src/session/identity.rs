@@ -188,8 +188,9 @@ impl Session {
             return Ok(Plan::Drop { changed: false });
         }
         let detached = self.stage.get() == Stage::Detached;
-        if !detached && !self.has_aged.replace(true) {
-            flash::age(&self.attributes, live)?;
+        if !detached {
+            let has_aged = self.has_aged.replace(true);
+            flash::age(&self.attributes, live, has_aged)?;
         }
         let snapshot = self.attributes.snapshot(live, max_depth)?;
         if detached {

@@ -293,13 +293,13 @@ fn flash_data_lives_for_one_more_request() {
     let bag = Bag::new(r#"{"_token":"T"}"#);
     bag.set("msg", "\"hello\"");
     flash::flash(&bag.attributes, &bag.live, "msg").unwrap();
-    flash::age(&bag.attributes, &bag.live).unwrap();
+    flash::age(&bag.attributes, &bag.live, false).unwrap();
     let second = Bag::new(&bag.text());
     assert_eq!(
         bag.text(),
         r#"{"_token":"T","msg":"hello","flash":{"new":[],"old":["msg"]}}"#
     );
-    flash::age(&second.attributes, &second.live).unwrap();
+    flash::age(&second.attributes, &second.live, false).unwrap();
     assert_eq!(
         second.text(),
         r#"{"_token":"T","flash":{"new":[],"old":[]}}"#
@@ -326,11 +326,11 @@ fn malformed_flash_data_reads_as_empty_and_a_users_own_value_stays() {
         ("[1,2]", "[1,2]"),
     ] {
         let bag = Bag::new(&format!(r#"{{"flash":{flash}}}"#));
-        flash::age(&bag.attributes, &bag.live).unwrap();
+        flash::age(&bag.attributes, &bag.live, false).unwrap();
         assert_eq!(bag.get("flash"), after);
     }
     let bag = Bag::new(r#"{"user":{"msg":"x"},"flash":{"old":["user.msg"],"new":[]}}"#);
-    flash::age(&bag.attributes, &bag.live).unwrap();
+    flash::age(&bag.attributes, &bag.live, false).unwrap();
     assert_eq!(bag.get("user"), "{}");
 }
 
@@ -371,7 +371,7 @@ proptest::proptest! {
         let text = format!(r#"{{"flash":{{"new":{new},"old":[{new}]}}}}"#);
         if let Ok(base) = Base::parse(Arc::from(text), 100) {
             let attributes = Attributes::new(base);
-            flash::age(&attributes, &FakeLive::default()).unwrap();
+            flash::age(&attributes, &FakeLive::default(), false).unwrap();
         }
     }
 }
