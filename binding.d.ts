@@ -97,6 +97,9 @@ export declare function isSecure(encrypted: boolean, peerTrusted: boolean, forwa
 /** Whether a text is a valid session id. */
 export declare function isSessionId(id: Text): boolean
 
+/** Whether there is a record under the session's present id, as far as its request knows. */
+export declare function isSessionStored(session: number): boolean
+
 /** Loads a session. @returns a reply; `settleSession` tells what was found */
 export declare function loadSession(session: number, handler: object | undefined, store: object | undefined): unknown
 

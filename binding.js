@@ -844,6 +844,7 @@ module.exports.handlerReplied = nativeBinding.handlerReplied
 module.exports.identifySession = nativeBinding.identifySession
 module.exports.isSecure = nativeBinding.isSecure
 module.exports.isSessionId = nativeBinding.isSessionId
+module.exports.isSessionStored = nativeBinding.isSessionStored
 module.exports.loadSession = nativeBinding.loadSession
 module.exports.newSession = nativeBinding.newSession
 module.exports.opening = nativeBinding.opening

@@ -15,7 +15,8 @@ const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addT
  * @private
  * @param {import('http').ServerResponse} response
  * @param {object} moments
- * @param {() => string[]} moments.cookies gives the `Set-Cookie` texts when the head is about to leave
+ * @param {(isEnding: boolean) => string[]} moments.cookies gives the `Set-Cookie` texts when the head is about to leave,
+ *   with the end of the response or before it
  * @param {(done: (isRefused: boolean) => void) => void} moments.save saves, and calls back: at once, if that is possible;
  *   a refused response becomes a 500
  * @param {(error: Error) => void} moments.failed is told why a held response could not be ended as wanted
@@ -28,7 +29,7 @@ function attach(response, moments) {
     if (hold.isHeadDone || response.headersSent) return writeHead.apply(response, given)
     hold.isHeadDone = true
     try {
-      const cookies = moments.cookies()
+      const cookies = moments.cookies(hold.isEnded)
       return writeHead.apply(response, cookies.length === 0 ? given : withCookies(response, given, cookies))
     } finally {
       // A head that could not be written may be followed by another one.

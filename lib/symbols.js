@@ -25,6 +25,6 @@ module.exports = {
   kEncrypter: Symbol('encrypter'),
   /** On a session: gives the object whose payload hooks have to be called, or `undefined`. */
   kCodec: Symbol('codec'),
-  /** On a response: the sessions of its request. */
+  /** On a response, and on a connection: the sessions of the (latest) request. */
   kVisits: Symbol('visits'),
 }

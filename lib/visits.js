@@ -59,9 +59,14 @@ class Visit {
     callAll(waiting, (callback) => this.whenStarted(callback))
   }
 
-  cookie() {
+  /** The cookie for the head that leaves. An id that leaves before the end of the response is stored at once. */
+  cookie(isEnding) {
     const session = this.current()
     if (session === undefined) return undefined
+    const isAnnounced = !isEnding && session.save === Store.prototype.save
+    if (isAnnounced && !native.isSessionStored(session[kNumber])) {
+      saveNow(session, false, (report) => report !== undefined && this.report(report))
+    }
     session[kHeadSent] = true
     const engine = this.nodeSession.__manager.__engine()
     if (engine.secure && !this.nodeSession.__isSecure(this.request)) return undefined
@@ -158,13 +163,23 @@ function callAll(list, call) {
 class Visits {
   constructor(response) {
     this.list = []
-    Object.defineProperty(response, kVisits, { value: this })
+    /** The visits before these on the same connection, while they have not ended. */
+    this.earlier = undefined
+    this.isEnded = false
     attach(response, {
-      cookies: () => this.list.map((visit) => visit.attempt(() => visit.cookie())).filter((cookie) => cookie !== undefined),
+      cookies: (isEnding) => this.cookies(isEnding),
       save: (done) => this.save(done),
       failed: (error) => this.list[0].nodeSession.__report('error', error, this.list[0].request, response),
     })
-    if (typeof response.on === 'function') response.on('close', () => this.abandon())
+    // Assigned and not defined, and no listener on each response: with either, V8 keeps every request's objects alive until
+    // a full collection, which costs more than all the rest of a session.
+    response[kVisits] = this
+    watch(response, this)
+  }
+
+  cookies(isEnding) {
+    const cookies = this.list.map((visit) => visit.attempt(() => visit.cookie(isEnding)))
+    return cookies.filter((cookie) => cookie !== undefined)
   }
 
   find(nodeSession, request) {
@@ -178,7 +193,9 @@ class Visits {
       const saved = (refuse) => {
         isRefused ||= refuse
         left -= 1
-        if (left === 0) done(isRefused)
+        if (left > 0) return
+        this.isEnded = true
+        done(isRefused)
       }
       visit.whenStarted(() => visit.saveOrReport(saved))
     }
@@ -189,7 +206,21 @@ class Visits {
     for (const { store } of this.list) {
       if (store !== undefined && store[kStage] !== STAGE.ENDED) keepUntilCollected(store)
     }
+    this.earlier?.abandon()
   }
+}
+
+/** Sees to it that visits are abandoned when their connection closes. A connection has one listener for all its requests. */
+function watch(response, visits) {
+  const { socket } = response
+  if (!socket || response.stream !== undefined || typeof socket.on !== 'function') {
+    if (typeof response.on === 'function') response.on('close', () => visits.abandon())
+    return
+  }
+  const latest = socket[kVisits]
+  if (latest === undefined) socket.on('close', () => socket[kVisits].abandon())
+  else if (!latest.isEnded) visits.earlier = latest
+  socket[kVisits] = visits
 }
 
 /** The id that a cookie parser verified, or `undefined`. Compat: it comes before the header. */

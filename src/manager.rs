@@ -4,12 +4,14 @@
 //! all drivers.
 
 mod open;
+mod parsed;
 mod save;
 mod stats;
 mod sweep;
 mod turns;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ use crate::session::{Cookie, Session, Stage};
 use crate::session_id::SessionId;
 
 pub use open::{Opened, Settled};
+use parsed::Parsed;
 pub use save::Saved;
 pub use stats::Stats;
 use turns::Turns;
@@ -97,6 +100,9 @@ pub struct Manager {
     pub stats: Stats,
     luck: Cell<u64>,
     turns: Turns,
+    /// Ids that have been sent to a visitor, perhaps, while their records are being made.
+    creating: RefCell<HashSet<SessionId>>,
+    parsed: Parsed,
 }
 
 impl Manager {
@@ -123,6 +129,8 @@ impl Manager {
             stats: Stats::default(),
             luck: Cell::new(sweep::seed()),
             turns: Turns::default(),
+            creating: RefCell::default(),
+            parsed: Parsed::default(),
             config,
         })
     }

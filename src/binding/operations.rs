@@ -246,7 +246,7 @@ pub fn save_session(
     match backing(&entry.engine, handler, store) {
         Ok(backing) => {
             let reply = save(&entry, plan, backing.clone());
-            if last && manager.draw_lottery() {
+            if last && manager.draw_lottery(backing.is_handler) {
                 sweep(&entry.engine, backing);
             }
             to_js(scope, reply)

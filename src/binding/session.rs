@@ -212,6 +212,12 @@ pub fn session_id(env: Env, session: f64) -> Js {
         .unwrap_or(Js::UNDEFINED)
 }
 
+/// Whether there is a record under the session's present id, as far as its request knows.
+#[napi(catch_unwind)]
+pub fn is_session_stored(session: f64) -> bool {
+    registry::entry(session).is_none_or(|entry| entry.session.is_stored())
+}
+
 /// Gives the session a chosen id, or a new one when that is none.
 #[napi(catch_unwind)]
 pub fn session_set_id(session: f64, id: Option<Text>) {

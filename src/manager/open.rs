@@ -39,6 +39,10 @@ impl Manager {
     pub async fn load(&self, session: &Session, backing: &Backing) -> Opened {
         session.stage.set(Stage::Loading);
         let id = session.id();
+        if self.creating.borrow().contains(&id) {
+            // A visitor who was just given this id must not be given another one because its record is on its way.
+            drop(self.turns.take(id).await);
+        }
         let record = match backing.driver.load(&id, self.clock.now()).await {
             Ok(Some(record)) => record,
             Ok(None) => return Opened::Fresh,
@@ -116,8 +120,14 @@ impl Manager {
         if loaded.text.len() > self.config.max_bytes {
             return Err(self.too_large("a stored session is"));
         }
+        if let Some(base) = self.parsed.find(id, &loaded.text) {
+            return Ok((base, loaded.stale));
+        }
         match Base::parse(loaded.text, self.config.max_depth) {
-            Ok(base) => Ok((base, loaded.stale)),
+            Ok(base) => {
+                self.parsed.remember(id, &base);
+                Ok((base, loaded.stale))
+            }
             Err(Fault::TooDeep) => Err(Error::new(
                 Code::Depth,
                 format!(

@@ -121,7 +121,12 @@ impl Manager {
     ) -> Result<Saved> {
         let id = self.adopt_or_rename(session, backing).await?;
         let _turn = self.turns.take(id).await;
-        self.write(session, id, snapshot, backing).await
+        let is_new = !session.is_stored() && self.creating.borrow_mut().insert(id);
+        let written = self.write(session, id, snapshot, backing).await;
+        if is_new {
+            self.creating.borrow_mut().remove(&id);
+        }
+        written
     }
 
     /// The id to save under. A session saved without having been started keeps a visitor's id only if it is stored.

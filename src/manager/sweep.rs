@@ -11,7 +11,9 @@ const SWEEP_PAUSE: Millis = Millis(1_000);
 
 impl Manager {
     /// Draws the lottery at the end of a request: whether a sweep should begin now.
-    pub fn draw_lottery(&self) -> bool {
+    ///
+    /// A handler is asked whenever the lottery is hit: how often it really sweeps is its own matter.
+    pub fn draw_lottery(&self, is_handler: bool) -> bool {
         let lottery = self.config.lottery;
         if lottery.hits == 0 || self.is_sweeping.get() {
             return false;
@@ -23,7 +25,8 @@ impl Manager {
         drawn ^= drawn << 17;
         self.luck.set(drawn);
         let is_hit = (drawn >> 32) as u32 % lottery.draws < lottery.hits;
-        is_hit && self.swept_at.get() + SWEEP_PAUSE <= self.clock.now()
+        let has_rested = || self.swept_at.get() + SWEEP_PAUSE <= self.clock.now();
+        is_hit && (is_handler || has_rested())
     }
 
     /// Removes idle records, step by step. Only one sweep of a manager runs at a time.

@@ -47,7 +47,7 @@ impl Attributes {
 
     /// Bytes of text that are kept for it.
     pub fn size(&self) -> usize {
-        self.state.borrow().base.text.len()
+        self.state.borrow().base.size()
     }
 
     /// Takes over what was loaded. An attribute that was put before is kept only where the stored session has none.

@@ -10,10 +10,15 @@ use std::sync::Arc;
 use super::change::object_text;
 use super::text::{self, Fault, Member, Root};
 
-/// The text a session was loaded with, and where its members lie.
+/// The text a session was loaded with, and where its members lie. Clones share both.
 #[derive(Clone, Debug)]
 pub struct Base {
     pub(super) text: Arc<str>,
+    layout: Rc<Layout>,
+}
+
+#[derive(Debug, Default)]
+struct Layout {
     members: Vec<Member>,
     /// Where each name stands; made when there are more than a few and one is looked for.
     places: OnceCell<HashMap<Box<str>, usize>>,
@@ -22,11 +27,13 @@ pub struct Base {
 impl Base {
     /// A base without attributes.
     pub fn empty() -> Self {
-        Base {
-            text: Arc::from("{}"),
-            members: Vec::new(),
-            places: OnceCell::new(),
-        }
+        Base::new(Arc::from("{}"), Vec::new())
+    }
+
+    fn new(text: Arc<str>, members: Vec<Member>) -> Self {
+        let places = OnceCell::new();
+        let layout = Rc::new(Layout { members, places });
+        Base { text, layout }
     }
 
     /// Checks a stored text and finds its members.
@@ -34,41 +41,56 @@ impl Base {
     /// `max_depth` bounds the nesting of arrays and objects within one attribute.
     pub fn parse(stored: Arc<str>, max_depth: usize) -> Result<Self, Fault> {
         let depth = max_depth.saturating_add(1);
-        let text = match object_text(&stored, depth)? {
-            Some(rewritten) => Arc::from(rewritten),
-            None => stored,
-        };
-        match text::scan(&text, depth)? {
-            Root::Object(members) => Ok(Base {
-                text,
-                members,
-                places: OnceCell::new(),
-            }),
+        let root = text::scan(&stored, depth)?;
+        if let Root::Object(members) = root {
+            return Ok(Base::new(stored, members));
+        }
+        let object: Arc<str> = Arc::from(object_text(&stored, root)?);
+        match text::scan(&object, depth)? {
+            Root::Object(members) => Ok(Base::new(object, members)),
             _ => Err(Fault::Malformed),
         }
+    }
+
+    /// Whether this is the base of a stored text.
+    pub fn is_of(&self, text: &Arc<str>) -> bool {
+        Arc::ptr_eq(&self.text, text) || self.text == *text
+    }
+
+    /// Bytes of its text.
+    pub fn size(&self) -> usize {
+        self.text.len()
     }
 
     /// The members as (key with quotes, value), in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let piece = |range: &std::ops::Range<usize>| &self.text[range.clone()];
-        self.members
-            .iter()
-            .map(move |m| (piece(&m.key), piece(&m.value)))
+        let members = self.layout.members.iter();
+        members.map(move |m| (piece(&m.key), piece(&m.value)))
+    }
+
+    /// Where the value at a place lies.
+    pub(super) fn range(&self, place: usize) -> Option<std::ops::Range<usize>> {
+        self.layout
+            .members
+            .get(place)
+            .map(|member| member.value.clone())
     }
 
     /// The text of the value at a place.
     pub(super) fn value(&self, place: usize) -> Option<&str> {
-        self.members
-            .get(place)
-            .map(|member| &self.text[member.value.clone()])
+        self.range(place).map(|range| &self.text[range])
     }
 
     pub(super) fn find(&self, name: &str) -> Option<usize> {
-        if self.members.len() <= FEW {
+        if self.layout.members.len() <= FEW {
             return self.iter().position(|(key, _)| text::is_key(key, name));
         }
         let names = || self.iter().map(|(key, _)| Box::from(&*text::decode(key)));
-        let places = self.places.get_or_init(|| names().zip(0..).collect());
+        let places = self
+            .layout
+            .places
+            .get_or_init(|| names().zip(0..).collect());
         places.get(name).copied()
     }
 }
@@ -213,7 +235,7 @@ impl State {
     pub(super) fn piece(&self, holds: &Holds) -> Option<Piece> {
         match holds {
             Holds::Base(place) => {
-                let range = self.base.members.get(*place)?.value.clone();
+                let range = self.base.range(*place)?;
                 let text = self.base.text.clone();
                 Some(Piece {
                     text,

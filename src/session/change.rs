@@ -106,26 +106,25 @@ fn write_member(object: &mut String, (key, value): &(&str, &str)) {
     object.push_str(value);
 }
 
-/// The object text that a stored JSON text means for a session.
+/// The object text that a stored JSON text with this `root` means for a session.
 ///
 /// Compat: `__loadSession` in `lib/store/Store.js`: `null`, `0`, `false`, `""`, other numbers, `true` and `[]` are a session
 /// without attributes; the elements of an array become attributes named by their index. A string, which the original
 /// took apart into characters (fault B5), is malformed.
-pub fn object_text(stored: &str, max_depth: usize) -> Result<Option<String>, Fault> {
-    match text::scan(stored, max_depth)? {
-        Root::Object(_) => Ok(None),
+pub fn object_text(stored: &str, root: Root) -> Result<String, Fault> {
+    match root {
+        Root::Object(_) => Ok(stored.to_owned()),
         Root::Array(elements) => {
-            let keys: Vec<String> = (0..elements.len())
-                .map(|place| format!("\"{place}\""))
-                .collect();
+            let keys = (0..elements.len()).map(|place| format!("\"{place}\""));
+            let keys: Vec<String> = keys.collect();
             let values = elements
                 .iter()
                 .map(|element| &stored[element.value.clone()]);
             let members: Vec<_> = keys.iter().map(String::as_str).zip(values).collect();
-            Ok(Some(write(&members)))
+            Ok(write(&members))
         }
         Root::String if stored.trim() != "\"\"" => Err(Fault::Malformed),
-        Root::String | Root::Other => Ok(Some("{}".to_owned())),
+        Root::String | Root::Other => Ok("{}".to_owned()),
     }
 }
 
@@ -184,13 +183,13 @@ mod tests {
 
     #[test]
     fn valid_json_that_is_no_object_means_what_the_original_made_of_it() {
-        let means = |stored| object_text(stored, 10).map(|text| text.unwrap());
+        let means = |stored| object_text(stored, text::scan(stored, 10)?);
         for empty in ["null", "0", "false", "\"\"", "[]", "5", "true"] {
             assert_eq!(means(empty).unwrap(), "{}", "{empty}");
         }
         assert_eq!(means("[1,[2]]").unwrap(), r#"{"0":1,"1":[2]}"#);
         assert_eq!(means("\"text\""), Err(Fault::Malformed));
-        assert_eq!(object_text("{}", 10), Ok(None));
+        assert_eq!(means("{}").unwrap(), "{}");
     }
 
     proptest::proptest! {

@@ -19,6 +19,10 @@ pub const AGED: &str = r#"{"old":[],"new":[]}"#;
 /// The attribute while nothing is flashed.
 const IDLE: [&str; 2] = [AGED, r#"{"new":[],"old":[]}"#];
 
+/// How the attribute begins and ends while nothing is left of the request before.
+const OPEN: &str = r#"{"new":["#;
+const CLOSE: &str = r#"],"old":[]}"#;
+
 /// The keys of a list as JSON texts: they need not be strings.
 type Keys = Vec<String>;
 
@@ -97,6 +101,19 @@ impl Lists {
 
 /// Keeps what was just put at `key` until the end of the next request.
 pub fn flash<L: Live>(attributes: &Attributes, live: &L, key: &str) -> Result<(), Thrown> {
+    // Flashing many keys appends each to the list as it stands.
+    let append = |flash: Option<&str>| {
+        let list = flash?.strip_prefix(OPEN)?.strip_suffix(CLOSE)?;
+        // A bracket in a key, or another list in between, is for the careful way.
+        if list.contains(']') {
+            return None;
+        }
+        let comma = if list.is_empty() { "" } else { "," };
+        Some(format!("{OPEN}{list}{comma}{}{CLOSE}", text::quote(key)))
+    };
+    if let Some(flash) = attributes.ask_text(live, FLASH, append)? {
+        return attributes.set_text(live, FLASH, flash);
+    }
     let mut lists = Lists::edit(attributes, live)?;
     let key = text::quote(key);
     let mut new = lists.keys("new");
