@@ -9,20 +9,29 @@
 /** What does nothing while a response is held. */
 const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addTrailers', 'flushHeaders', 'writeHead']
 
+/** How far a response has come. */
+class Hold {
+  constructor() {
+    this.isHeadDone = false
+    this.isEnded = false
+    this.thaw = undefined
+  }
+}
+
 /**
  * Hooks a response, once.
  *
  * @private
  * @param {import('http').ServerResponse} response
  * @param {object} moments
- * @param {(isEnding: boolean) => string[]} moments.cookies gives the `Set-Cookie` texts when the head is about to leave,
+ * @param {(isEnding: boolean) => string[] | undefined} moments.cookies gives the `Set-Cookie` texts when the head is about to leave,
  *   with the end of the response or before it
  * @param {(done: (isRefused: boolean) => void) => void} moments.save saves, and calls back: at once, if that is possible;
  *   a refused response becomes a 500
  * @param {(error: Error) => void} moments.failed is told why a held response could not be ended as wanted
  */
 function attach(response, moments) {
-  const hold = { moments, isHeadDone: false, isEnded: false, thaw: undefined }
+  const hold = new Hold()
   const { writeHead, end } = response
 
   response.writeHead = function (...given) {
@@ -30,7 +39,7 @@ function attach(response, moments) {
     hold.isHeadDone = true
     try {
       const cookies = moments.cookies(hold.isEnded)
-      return writeHead.apply(response, cookies.length === 0 ? given : withCookies(response, given, cookies))
+      return writeHead.apply(response, cookies === undefined ? given : withCookies(response, given, cookies))
     } finally {
       // A head that could not be written may be followed by another one.
       hold.isHeadDone = response.headersSent

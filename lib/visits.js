@@ -19,44 +19,73 @@ function trace(what, session, report) {
   if (debug.enabled) debug('%s %s… %s', what, session.getId().slice(0, 6), report === undefined ? '' : report.code)
 }
 
+// What is made for every request is made by constructors, and kept in lists that are linked. Of arrays and objects written
+// as literals V8 learns how long they live, here now and then wrongly; it then makes them old at birth, and with them all
+// that they lead to lives until a full collection, which costs more than all the rest of a session.
+
 /** One NodeSession's session in one request. */
 class Visit {
-  constructor(nodeSession, request, response) {
+  constructor(nodeSession, request, response, callback) {
     this.nodeSession = nodeSession
     this.request = request
     this.response = response
     this.store = undefined
-    /** Who waits for the session to be started; `undefined` once it is. */
-    this.waiting = []
+    /** The next visit of the same response. */
+    this.next = undefined
+    this.isStarted = false
     this.error = undefined
+    /** Who waits for the session to be started: the first, and the others. */
+    this.callback = callback
+    this.others = undefined
   }
 
   /** The session that counts when the response goes out: what the application put in its place, if that is one. */
   current() {
     const { session } = this.request
-    const isAnothers = this.response[kVisits].list.some((visit) => visit !== this && visit.store === session)
-    return session instanceof Store && !isAnothers ? session : this.store
+    if (session === this.store || !(session instanceof Store)) return this.store
+    return this.response[kVisits].hasStore(session) ? this.store : session
   }
 
   /** Calls back when the session is started, with the error if it could not be. */
   whenStarted(callback) {
-    if (this.waiting !== undefined) this.waiting.push(callback)
-    else if (this.error === undefined) callback()
+    if (this.isStarted) this.call(callback)
+    else if (this.others === undefined) this.others = [callback]
+    else this.others.push(callback)
+  }
+
+  call(callback) {
+    if (this.error === undefined) callback()
     else callback(this.error)
   }
 
   /** Takes what opening reported. */
   started(report) {
-    if (this.waiting === undefined) return
+    if (this.isStarted) return
     if (this.store !== undefined) trace('started', this.store, report)
     if (report !== undefined) {
       const error = report instanceof Error ? report : toError(report)
       if (report.kind === 'corrupt') this.nodeSession.__report('corrupt', error, this.request, this.response)
       else this.error = error
     }
-    const { waiting } = this
-    this.waiting = undefined
-    callAll(waiting, (callback) => this.whenStarted(callback))
+    const { callback, others } = this
+    this.isStarted = true
+    this.callback = undefined
+    this.others = undefined
+    try {
+      this.call(callback)
+    } finally {
+      // What one callback throws does not keep the others from being called, and reaches the caller.
+      if (others !== undefined) this.callAll(others, 0)
+    }
+  }
+
+  callAll(callbacks, from) {
+    if (from === callbacks.length) return
+    try {
+      this.call(callbacks[from])
+    } finally {
+      this.callAll(callbacks, from + 1)
+    }
   }
 
   /** The cookie for the head that leaves. An id that leaves before the end of the response is stored at once. */
@@ -95,10 +124,10 @@ class Visit {
     }
   }
 
-  /** Runs what may meet the application's code (a trust function, a getter); what that throws is reported. */
-  attempt(run) {
+  /** The same; what the application's code throws meanwhile (a trust function, a getter) is reported. */
+  cookieOrReport(isEnding) {
     try {
-      return run()
+      return this.cookie(isEnding)
     } catch (error) {
       this.nodeSession.__report('error', error, this.request, this.response)
       return undefined
@@ -147,63 +176,80 @@ function saveByApplication(session, done) {
   }
 }
 
-/** Calls each; one that throws does not keep the next from being called, and what it throws reaches the caller. */
-function callAll(list, call) {
-  for (const [at, one] of list.entries()) {
-    try {
-      call(one)
-    } catch (error) {
-      callAll(list.slice(at + 1), call)
-      throw error
-    }
-  }
-}
-
-/** The sessions of a response, by their NodeSessions. */
+/** The sessions of a response, by their NodeSessions: what `attach` asks for at the response's two moments. */
 class Visits {
   constructor(response) {
-    this.list = []
+    this.response = response
+    this.first = undefined
     /** The visits before these on the same connection, while they have not ended. */
     this.earlier = undefined
     this.isEnded = false
-    attach(response, {
-      cookies: (isEnding) => this.cookies(isEnding),
-      save: (done) => this.save(done),
-      failed: (error) => this.list[0].nodeSession.__report('error', error, this.list[0].request, response),
-    })
-    // Assigned and not defined, and no listener on each response: with either, V8 keeps every request's objects alive until
-    // a full collection, which costs more than all the rest of a session.
+    this.left = 0
+    this.isRefused = false
     response[kVisits] = this
+    attach(response, this)
     watch(response, this)
   }
 
-  cookies(isEnding) {
-    const cookies = this.list.map((visit) => visit.attempt(() => visit.cookie(isEnding)))
-    return cookies.filter((cookie) => cookie !== undefined)
+  add(visit) {
+    visit.next = this.first
+    this.first = visit
   }
 
   find(nodeSession, request) {
-    return this.list.find((visit) => visit.nodeSession === nodeSession && visit.request === request)
+    let visit = this.first
+    while (visit !== undefined && (visit.nodeSession !== nodeSession || visit.request !== request)) visit = visit.next
+    return visit
   }
 
-  save(done) {
-    let left = this.list.length
-    let isRefused = false
-    for (const visit of this.list) {
-      const saved = (refuse) => {
-        isRefused ||= refuse
-        left -= 1
-        if (left > 0) return
-        this.isEnded = true
-        done(isRefused)
-      }
-      visit.whenStarted(() => visit.saveOrReport(saved))
+  hasStore(store) {
+    let visit = this.first
+    while (visit !== undefined && visit.store !== store) visit = visit.next
+    return visit !== undefined
+  }
+
+  /** The cookies for the head that leaves; `undefined` for none. */
+  cookies(isEnding) {
+    let cookies
+    for (let visit = this.first; visit !== undefined; visit = visit.next) {
+      const cookie = visit.cookieOrReport(isEnding)
+      if (cookie === undefined) continue
+      if (cookies === undefined) cookies = Array.of(cookie)
+      else cookies.unshift(cookie)
     }
+    return cookies
+  }
+
+  /** Saves all sessions; calls back with whether the response is to be refused. */
+  save(done) {
+    this.isRefused = false
+    for (let visit = this.first; visit !== undefined; visit = visit.next) this.left += 1
+    const saved = (isRefused) => {
+      this.isRefused ||= isRefused
+      this.left -= 1
+      if (this.left > 0) return
+      this.isEnded = true
+      done(this.isRefused)
+    }
+    let { first: visit } = this
+    while (visit !== undefined) {
+      const current = visit
+      visit = visit.next
+      if (current.isStarted) current.saveOrReport(saved)
+      else current.whenStarted(() => current.saveOrReport(saved))
+    }
+  }
+
+  /** Tells why a held response could not be ended as the application wanted it. */
+  failed(error) {
+    const { nodeSession, request } = this.first
+    nodeSession.__report('error', error, request, this.response)
   }
 
   /** The connection has closed. A response that never ends gives its sessions up when nobody holds them. */
   abandon() {
-    for (const { store } of this.list) {
+    for (let visit = this.first; visit !== undefined; visit = visit.next) {
+      const { store } = visit
       if (store !== undefined && store[kStage] !== STAGE.ENDED) keepUntilCollected(store)
     }
     this.earlier?.abandon()
@@ -247,9 +293,8 @@ function start(nodeSession, request, response, callback) {
     earlier.whenStarted(callback)
     return
   }
-  const visit = new Visit(nodeSession, request, response)
-  visits.list.push(visit)
-  visit.whenStarted(callback)
+  const visit = new Visit(nodeSession, request, response, callback)
+  visits.add(visit)
   const manager = nodeSession.__manager
   if (manager.__isCustom(manager.getDefaultDriver())) startCustom(visit, manager)
   else startBuiltIn(visit, manager)
@@ -261,7 +306,7 @@ function startBuiltIn(visit, manager) {
   const live = {}
   const header = cookieHeader(request)
   const verified = verifiedId(request, manager.__config.cookie)
-  if (manager.__encrypter) {
+  if (manager.__encrypter && manager.__config.encrypt) {
     const store = manager.__open(engine, native.visitSession(engine.number, header, verified), live)
     begin(visit, store)
     load(store, (report) => visit.started(report))
