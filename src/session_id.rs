@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of signatures or cookies, only of the id itself.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use base64::Engine as _;
@@ -37,10 +38,7 @@ impl SessionId {
     ///
     /// `ERR_SESSION_INTERNAL` when the system gives no random bytes.
     pub fn generate() -> Result<Self> {
-        let mut random = [0u8; ID_BYTES];
-        getrandom::fill(&mut random).map_err(|error| {
-            Error::new(Code::Internal, "cannot read random bytes").because(error, None)
-        })?;
+        let random = random_bytes()?;
         let mut text = [0u8; ID_CHARS];
         let written = URL_SAFE_NO_PAD.encode_slice(random, &mut text);
         debug_assert_eq!(written, Ok(ID_CHARS));
@@ -51,6 +49,33 @@ impl SessionId {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("an id is ASCII")
     }
+}
+
+/// Random bytes that a thread asks the system for at a time: a call costs more than the bytes it gives.
+const DRAWN: usize = ID_BYTES * 64;
+
+thread_local! {
+    /// Random bytes that have not been used yet, and how many are left of them.
+    static RANDOM: RefCell<([u8; DRAWN], usize)> = const { RefCell::new(([0; DRAWN], 0)) };
+}
+
+/// Bytes from the operating system's random source. None is given twice; used ones are overwritten.
+fn random_bytes() -> Result<[u8; ID_BYTES]> {
+    RANDOM.with(|random| {
+        let (bytes, left) = &mut *random.borrow_mut();
+        if *left == 0 {
+            getrandom::fill(bytes).map_err(|error| {
+                Error::new(Code::Internal, "cannot read random bytes").because(error, None)
+            })?;
+            *left = DRAWN;
+        }
+        let from = *left - ID_BYTES;
+        let mut drawn = [0u8; ID_BYTES];
+        drawn.copy_from_slice(&bytes[from..*left]);
+        bytes[from..*left].fill(0);
+        *left = from;
+        Ok(drawn)
+    })
 }
 
 impl fmt::Debug for SessionId {

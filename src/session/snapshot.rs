@@ -49,24 +49,35 @@ impl Snapshot {
     }
 }
 
-/// Members by their decoded keys, found without a scan when there are many.
+/// Most members that are looked for one by one: below it, that is faster than hashing.
+const FEW: usize = 16;
+
+/// Members, to be found by their keys.
 struct Members<'t> {
     list: Vec<(&'t str, &'t str)>,
+    /// Where each key stands; empty while there are only a few.
     places: HashMap<Cow<'t, str>, usize>,
 }
 
 impl<'t> Members<'t> {
     fn new(list: Vec<(&'t str, &'t str)>) -> Self {
-        let places = list
-            .iter()
-            .enumerate()
-            .map(|(place, (key, _))| (text::decode(key), place))
-            .collect();
+        let mut places = HashMap::new();
+        if list.len() > FEW {
+            let keys = list.iter().map(|(key, _)| text::decode(key));
+            places.extend(keys.zip(0..));
+        }
         Members { list, places }
     }
 
     fn find(&self, name: &str) -> Option<(&'t str, &'t str)> {
-        self.places.get(name).map(|&place| self.list[place])
+        match self.places.is_empty() {
+            true => self
+                .list
+                .iter()
+                .find(|(key, _)| text::is_key(key, name))
+                .copied(),
+            false => self.places.get(name).map(|&place| self.list[place]),
+        }
     }
 }
 

@@ -41,8 +41,10 @@ impl<'a> Draft<'a> {
     ) -> Step<Draft<'a>> {
         let mut draft = Draft::open(dir)?;
         record::lock_now(draft.file.as_fd())?;
-        // Whatever the umask took away.
-        rustix::fs::fchmod(&draft.file, FILE_MODE)?;
+        // Whatever the umask took away; setting a mode that is right already would cost a tenth of the write.
+        if rustix::fs::fstat(&draft.file)?.st_mode & 0o7777 != FILE_MODE.bits() {
+            rustix::fs::fchmod(&draft.file, FILE_MODE)?;
+        }
         draft.file.write_all(payload.as_bytes())?;
         rustix::fs::futimens(&draft.file, &times(now))?;
         if durability == Durability::Disk {
