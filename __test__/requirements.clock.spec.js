@@ -18,7 +18,8 @@ const HOUR = 3600
 const library = path.join(tempDir(), 'clock.so')
 const compiled = process.platform === 'linux'
   && spawnSync('cc', ['-shared', '-fPIC', '-o', library, path.join(__dirname, 'support', 'clock.c'), '-ldl']).status === 0
-const onLinux = compiled ? describeOurs : describe.skip
+// In CI what is missing is a failure.
+const onLinux = compiled || process.env.CI ? describeOurs : describe.skip
 
 /** Runs steps in a child; gives for each whether the session was found. */
 function run(driver, steps) {

@@ -135,7 +135,7 @@ class Loud extends NodeSession.Store {
 }
 const handler = new NodeSession.MemorySessionHandler(Object.create(null))
 new Loud('node_session', handler, null).get('user')
-new NodeSession.Store('node_session', new NodeSession.FileSessionHandler('/tmp/sessions'))
+new NodeSession.Store('node_session', new NodeSession.FileSessionHandler('sessions'))
 const sealed: NodeSession.Store = new NodeSession.EncryptedStore('node_session', handler, null, 'secret')
 sealed.getId()
 class Application extends NodeSession {}
