@@ -23,8 +23,9 @@ function areModulesInstalled() {
 function installModules() {
   console.log('Installing npm packages…')
   const options = { cwd: addon.ROOT, stdio: 'inherit', env: { ...process.env, NODE_SESSION_SKIP_BUILD: '1' } }
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], options)
-  if (status !== 0) fail('npm ci failed.')
+  // Not `npm ci`: npm leaves optional packages for other engines out of the lock file, and then refuses it.
+  const { status } = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund'], options)
+  if (status !== 0) fail('npm install failed.')
 }
 
 function buildAddon() {
