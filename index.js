@@ -71,6 +71,9 @@ Object.setPrototypeOf(NodeSession, EventEmitter)
  *   be used, but is not saved. Without a callback a promise is returned, which gives the session
  */
 NodeSession.prototype.startSession = function startSession(request, response, callback) {
+  if (!(this instanceof NodeSession)) {
+    throw new TypeError('startSession needs its NodeSession: use (req, res, next) => sessions.startSession(req, res, next)')
+  }
   if (typeof callback === 'function') {
     start(this, request, response, callback)
     return undefined

@@ -205,3 +205,10 @@ describeOurs('ends in every order', () => {
     expect(site.errors).toEqual([])
   })
 })
+
+describeOurs('startSession', () => {
+  test('without its NodeSession says how to call it, and holds no response', () => {
+    const { startSession } = ours.NodeSession.prototype
+    expect(() => startSession({ headers: {} }, {}, () => {})).toThrow(/sessions\.startSession\(req, res, next\)/)
+  })
+})
