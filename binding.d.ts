@@ -14,7 +14,7 @@ export declare class NodeSession {
   /**
    * @param options the options of a NodeSession
    * @param directory the absolute path at which relative paths start
-   * @param hooks `{parse, stringify, callHandler, callCodec}`: functions of the application's realm
+   * @param hooks `{parse, stringify, callHandler, callCodec, numberOf}`: functions of the application's realm
    */
   constructor(options: object, directory: string, hooks: object)
   /** Why the options were refused, as `{kind, code, message}`; `undefined` when they were not. */
@@ -25,6 +25,8 @@ export declare class NodeSession {
   get number(): number
   /** What has happened so far, as counts. */
   stats(): Record<string, number>
+  /** How much is held now, by the engine and by its thread, as counts: for tests. */
+  sizes(): Record<string, number>
   /** Sentences for `process.emitWarning`. */
   get warnings(): Array<string>
   /** The name of the configured driver, as `memory` for `Memory`; as given when there is no built-in one of that name. */
@@ -33,6 +35,8 @@ export declare class NodeSession {
   get secure(): boolean
   /** Whether a failed save turns the response into a 500. */
   get strictSave(): boolean
+  /** Longest time in which a session is loaded, in milliseconds. */
+  get readTimeout(): number
 }
 
 /** Which proxies are believed. */
@@ -61,6 +65,9 @@ export interface AnyCookie {
   secure?: boolean
 }
 
+/** Removes a session's record; what is done to the session from then on is not stored. @returns a reply */
+export declare function destroySession(session: number, handler: object | undefined, store: object | undefined): unknown
+
 /** The codes of errors, in order. */
 export declare function errorCodes(): Array<string>
 
@@ -70,13 +77,20 @@ export declare function forgetSession(session: number): void
 /** A new session id. Shape: 40 characters of `A-Z a-z 0-9 - _`. */
 export declare function generateId(): string
 
+/** Lets a session that waits for its lock wait no longer, because its connection has closed. */
+export declare function giveUpLock(session: number): void
+
 /**
  * Tells what a handler called back with, and goes on with the operations that waited for it.
  *
  * @param step the number with which the handler was called
  * @param error what went wrong, or `undefined` @param text what was read
+ * @returns what `runOperations` does; `null` when the call was given up long ago
  */
-export declare function handlerReplied(engine: number, step: number, method: Text, error: unknown, text?: Text | undefined | null): unknown[]
+export declare function handlerReplied(engine: number, step: number, method: Text, error: unknown, text?: Text | undefined | null): unknown[] | null
+
+/** Whether the session of an id was destroyed or given up lately. */
+export declare function hasSessionEnded(engine: number, id: Text): boolean
 
 /**
  * Gives a session the id that a request's cookie names; a new one when it names none.
@@ -103,11 +117,34 @@ export declare function isSessionStored(session: number): boolean
 /** Loads a session. @returns a reply; `settleSession` tells what was found */
 export declare function loadSession(session: number, handler: object | undefined, store: object | undefined): unknown
 
+/**
+ * Lets a session that is not loaded be locked when it is.
+ *
+ * @param lease how long it is held, in milliseconds @param wait how long it is waited for, in milliseconds
+ */
+export declare function lockSession(session: number, lease: number, wait: number): void
+
+/**
+ * How a call of `startSession` locks its session.
+ *
+ * @param options what the call was given @returns `{lease, wait}`, `undefined` for not at all, or a report of what is wrong
+ */
+export declare function lockTimes(engine: number, options: object | undefined): object | undefined
+
 /** A session of the application's own, not loaded. @param id kept if it is a valid id @returns its number */
 export declare function newSession(engine: number, id?: Text | undefined | null): number
 
 /** The number of the operation that loads a session which `openSession` gave as negative. */
 export declare function opening(session: number): number
+
+/**
+ * The same in lock mode: waits until no other request has the session, before it is loaded. A session that begins with
+ * this request is nobody else's.
+ *
+ * @param lease for how long it then has the session to itself; in milliseconds
+ * @param wait for how long it waits at most; in milliseconds
+ */
+export declare function openLockedSession(engine: number, cookie: Text | undefined | null, verified: Text | undefined | null, lease: number, wait: number): number
 
 /**
  * Opens the session of a request on a built-in driver.
@@ -138,10 +175,11 @@ export declare function runOperations(engine: number): unknown[]
 /**
  * Saves what a request changed.
  *
- * @param last whether the response ends: what is changed afterwards is not stored, and the sweep's lottery is drawn
- * @returns a reply
+ * @param moment 0 when the session's id leaves with the head, 1 when the application asks, 2 when the response ends: what is
+ *   changed afterwards is not stored, and the sweep's lottery is drawn
+ * @returns a reply; when that is `undefined` and the response ends, the session is retired already
  */
-export declare function saveSession(session: number, live: object, last: boolean, handler: object | undefined, store: object | undefined): unknown
+export declare function saveSession(session: number, live: object, moment: number, handler: object | undefined, store: object | undefined): unknown
 
 /** The text of a `Set-Cookie` header. */
 export declare function serialiseCookie(engine: number, name: string, value: Text, options: AnyCookie): string | null
@@ -180,6 +218,16 @@ export declare function sessionHas(session: number, live: object, key: Text): bo
 /** The session's id, or `undefined`. */
 export declare function sessionId(session: number): string | undefined
 
+/** Adds to the number at a path. @returns the sum, or a string that says why there is none */
+export declare function sessionIncrement(session: number, live: object, key: Text, by: number): number | string
+
+/**
+ * Drops everything; the caller goes on with a new live object, and saves. The session gets a new id and a new CSRF token.
+ *
+ * @param keepId because it has been sent already @returns whether anything was dropped: not when the response has ended
+ */
+export declare function sessionInvalidate(session: number, live: object, keepId: boolean): boolean
+
 /** Keeps the flash data under these keys for another request. */
 export declare function sessionKeep(session: number, live: object, keys: string[]): void
 
@@ -216,6 +264,12 @@ export declare function settleSession(session: number, live: object): object | u
 
 /** Removes the records of the built-in driver that have been idle for longer than `maxAge` milliseconds. @returns a reply */
 export declare function sweepDriver(engine: number, maxAge: number): unknown
+
+/** Whether a panic is what the last call threw. From its first call on, panics are told without their message. */
+export declare function takePanic(): boolean
+
+/** Releases the lock of a session whose response ends. @returns a reply */
+export declare function unlockSession(session: number): unknown
 
 /** The value that was signed, or `null` when no secret signed it. */
 export declare function unsign(engine: number, signed: Text): string | null

@@ -34,17 +34,35 @@ declare class NodeSession extends EventEmitter<NodeSession.Events> {
    * Calling it twice for one request is the same as calling it once. With the memory driver the callback runs before
    * `startSession` returns; with the other built-in drivers it always runs later.
    *
-   * @param callback called once, when the session can be used. It gets an error when the storage cannot be read; if the
-   * application goes on all the same, `request.session` works during this request and is not saved.
+   * @param callback called once, when the session can be used. It gets an error when the session cannot be loaded:
+   * `ERR_SESSION_READ`, `_TIMEOUT`, `_LOCK_TIMEOUT`, or what `onCorrupt: 'error'` reports. If the application goes on all
+   * the same, `request.session` is detached: it works during this request, is not saved, and sends no cookie.
    */
   startSession(request: NodeSession.Request, response: NodeSession.Response, callback: NodeSession.Callback): void
   /**
    * The same without a callback.
    *
    * @returns the session, which is `request.session` too.
-   * @throws {NodeSession.SessionError} (as a rejection) when the storage cannot be read.
+   * @throws {NodeSession.SessionError} (as a rejection) the same errors.
    */
   startSession(request: NodeSession.Request, response: NodeSession.Response): Promise<NodeSession.Store>
+  /**
+   * The same, locked otherwise than the options of the NodeSession say.
+   *
+   * @param options those of this call. Only the first call for a request decides.
+   * @throws {NodeSession.SessionError} `ERR_SESSION_CONFIG` at once, for options that there are not or that cannot be so.
+   */
+  startSession(
+    request: NodeSession.Request,
+    response: NodeSession.Response,
+    options: NodeSession.LockOptions | null | undefined,
+    callback: NodeSession.Callback,
+  ): void
+  startSession(
+    request: NodeSession.Request,
+    response: NodeSession.Response,
+    options: NodeSession.LockOptions | null | undefined,
+  ): Promise<NodeSession.Store>
 
   /**
    * Gives a session with the id that the request's cookie names, or a new id; not loaded yet: call `start` on it.
@@ -87,7 +105,7 @@ declare namespace NodeSession {
   export interface SessionData {}
 
   /** The options of `new NodeSession(options)`. One that is `undefined` has its default. */
-  export interface Options {
+  export interface Options extends LockOptions {
     /**
      * Signs the cookie, and seals payloads when `encrypt` is on. Required.
      *
@@ -132,17 +150,17 @@ declare namespace NodeSession {
     connection?: false | SqliteConnection | undefined
 
     /**
-     * Table of the database driver, made when it is missing. Letters, digits, `_` and `$`, not beginning with a digit.
+     * Table of the database driver, made when it is missing. A letter or `_`, then up to 62 letters, digits, `_` and `$`.
      * @default 'sessions'
      */
     table?: string | undefined
 
     /**
-     * Odds that a request starts the removal of idle sessions, as `[hits, outOf]`. `[0, 100]` switches it off; idle
+     * Odds that a request starts the removal of idle sessions, as `[hits, outOf]`. `false` switches it off; idle
      * sessions are never loaded in either case.
      * @default [2, 100]
      */
-    lottery?: readonly [hits: number, outOf: number] | undefined
+    lottery?: readonly [hits: number, outOf: number] | false | undefined
 
     /**
      * Name of the cookie. `__Host-` and `__Secure-` names need the options that browsers ask of them.
@@ -175,10 +193,10 @@ declare namespace NodeSession {
     httpOnly?: boolean | undefined
 
     /**
-     * `SameSite` of the cookie. `'none'` needs `secure`.
-     * @default unset: the attribute is left out, and the browser decides
+     * `SameSite` of the cookie. `true` is `'strict'`; `'none'` needs `secure`.
+     * @default unset, as with `false`: the attribute is left out, and the browser decides
      */
-    sameSite?: 'lax' | 'strict' | 'none' | undefined
+    sameSite?: 'lax' | 'strict' | 'none' | boolean | undefined
 
     /**
      * `Partitioned`: a cookie jar for each top-level site. Needs `secure`.
@@ -235,7 +253,8 @@ declare namespace NodeSession {
 
     /**
      * What a save that was reported as done survives: the end of the process, or (`'disk'`) also a loss of power.
-     * For the file and database drivers.
+     * For the file and database drivers. With `'process'` a loss of power can undo the saves of the last seconds, and cost a session
+     * file that was saved in the last of them.
      * @default 'process'
      */
     durability?: 'process' | 'disk' | undefined
@@ -268,6 +287,45 @@ declare namespace NodeSession {
      * @default 0 for the memory and file drivers; for the database driver, and without `rolling`, a tenth of `lifetime`, at most 60000
      */
     touchInterval?: number | undefined
+
+    /**
+     * Longest time that `startSession` waits for the storage, in milliseconds from 1 to 2147483647. Then its callback gets
+     * `ERR_SESSION_TIMEOUT`, and the session is detached.
+     * @default 2000
+     */
+    readTimeout?: number | undefined
+
+    /**
+     * Longest time that a save waits for the storage and for earlier saves of the session, in milliseconds from 1 to
+     * 2147483647. Then the response is delivered, and the `'error'` event tells of `ERR_SESSION_TIMEOUT`. What was being
+     * written may be stored or not.
+     * @default 2000
+     */
+    saveTimeout?: number | undefined
+  }
+
+  /** How the requests of one session take turns. */
+  export interface LockOptions {
+    /**
+     * Lets a request have its session to itself, from `startSession` to the end of its response, among those that want the
+     * same: for values that are read, worked on and written back.
+     * @default false
+     */
+    lock?: boolean | undefined
+
+    /**
+     * Longest time that a request has its session to itself, in milliseconds from 1 to 2147483647, counted from when it got
+     * the lock. Then the next may have it; if one takes it, what the first still saves is `ERR_SESSION_LOCK_LOST`.
+     * @default 10000
+     */
+    lockLease?: number | undefined
+
+    /**
+     * Longest time that a request waits for the lock, in milliseconds from 1 to 2147483647. Then the callback of
+     * `startSession` gets `ERR_SESSION_LOCK_TIMEOUT`, and the session is detached.
+     * @default 10000
+     */
+    lockWait?: number | undefined
   }
 
   /** Text, taken as UTF-8, or bytes (a `Buffer` is a `Uint8Array`). */
@@ -317,15 +375,20 @@ declare namespace NodeSession {
     corrupt: [error: SessionError, request: Request]
     /** The record was removed while the request ran; what the request changed was not stored. */
     gone: [error: SessionError, request: Request, response: Response]
+    /**
+     * The request changed a value in place that another request had removed meanwhile: that change was dropped, so that a
+     * log-out is not undone. All else that the request did was stored. The error's code is `ERR_SESSION_GONE`.
+     */
+    conflict: [error: SessionError, request: Request, response: Response]
   }
 
   /** What has happened since a NodeSession was made. Each count only grows. */
   export interface Stats {
     /** Records created. */
     created: number
-    /** Records removed by `regenerate(true)` and `migrate(true)`. */
+    /** Records removed by `regenerate(true)`, `migrate(true)`, `invalidate()` and `destroy()`. */
     destroyed: number
-    /** Saves that were done again on top of another request's save. */
+    /** Saves that were done again on top of another request's save. They lose nothing; the event `'conflict'` is another thing. */
     conflicts: number
     /** Saves whose record had been removed. */
     gone: number
@@ -349,7 +412,10 @@ declare namespace NodeSession {
     | 'ERR_SESSION_WRITE'
     /** The storage did not answer in time. */
     | 'ERR_SESSION_TIMEOUT'
-    /** The record was destroyed or renamed while the request ran; nothing was written. */
+    /**
+     * The record was destroyed or renamed while the request ran; nothing was written. With the event `'conflict'`, only
+     * what the request changed in place was removed.
+     */
     | 'ERR_SESSION_GONE'
     /** A stored payload is not the text of a session. */
     | 'ERR_SESSION_CORRUPT'
@@ -361,9 +427,9 @@ declare namespace NodeSession {
     | 'ERR_SESSION_DEPTH'
     /** A value cannot be turned into JSON. */
     | 'ERR_SESSION_SERIALIZE'
-    /** A lock was not granted in time. */
+    /** The session's lock was not free in time, or the connection closed while the request waited. */
     | 'ERR_SESSION_LOCK_TIMEOUT'
-    /** A lock ran out before the session was saved. */
+    /** The lock ran out and another request had the session since; nothing was written. */
     | 'ERR_SESSION_LOCK_LOST'
     /** A CSRF token is missing or wrong. */
     | 'ERR_SESSION_CSRF'

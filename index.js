@@ -11,7 +11,7 @@ const util = require('node:util')
 const { merge } = require('./lib/config')
 const { compileTrust } = require('./lib/util')
 const { SessionError } = require('./lib/errors')
-const { identify, start } = require('./lib/visits')
+const { identify, lockOf, start } = require('./lib/visits')
 const native = require('./lib/native')
 const { kNumber } = require('./lib/symbols')
 const SessionManager = require('./lib/SessionManager')
@@ -67,19 +67,26 @@ Object.setPrototypeOf(NodeSession, EventEmitter)
  * @public
  * @param {import('http').IncomingMessage} request
  * @param {import('http').ServerResponse} response
+ * @param {{lock?: boolean, lockLease?: number, lockWait?: number}} [options] of this call, instead of those of the NodeSession
  * @param {(error?: Error) => void} [callback] called with an error when the storage cannot be read; the session can still
  *   be used, but is not saved. Without a callback a promise is returned, which gives the session
+ * @throws {SessionError} `ERR_SESSION_CONFIG` for options that there are not, or that cannot be so
  */
-NodeSession.prototype.startSession = function startSession(request, response, callback) {
+NodeSession.prototype.startSession = function startSession(request, response, options, callback) {
   if (!(this instanceof NodeSession)) {
     throw new TypeError('startSession needs its NodeSession: use (req, res, next) => sessions.startSession(req, res, next)')
   }
+  if (typeof options === 'function') {
+    start(this, request, response, undefined, options)
+    return undefined
+  }
+  const lock = lockOf(this, options)
   if (typeof callback === 'function') {
-    start(this, request, response, callback)
+    start(this, request, response, lock, callback)
     return undefined
   }
   return new Promise((resolve, reject) => {
-    start(this, request, response, (error) => (error ? reject(error) : resolve(request.session)))
+    start(this, request, response, lock, (error) => (error ? reject(error) : resolve(request.session)))
   })
 }
 
@@ -127,7 +134,7 @@ NodeSession.prototype.__collectGarbage = function __collectGarbage(session) {
 }
 
 NodeSession.prototype.__configHitsLottery = function __configHitsLottery() {
-  const [hits, draws] = this.__config.lottery
+  const [hits, draws] = this.__config.lottery || [0, 1]
   return Math.floor(Math.random() * draws) < hits
 }
 

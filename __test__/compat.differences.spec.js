@@ -8,6 +8,8 @@
  *   B1, 26     a key is never code, and inherited names are not attributes: `has('toString')` is false
  *   B2         any text is a key (`my-key`, `a b`, `1`, the empty one); a number is a segment: `get('tags.0')`
  *   B3         `__proto__`, `constructor`, `prototype` are ordinary inert keys                            faults.keys.spec.js
+ *   B7         overlapping requests lose nothing: changes are applied to what is stored by then         concurrency/
+ *   B8         a destroyed session stays destroyed, however many slower requests still use it           logout.spec.js
  *   B18        flash data under a dotted key expires
  *   B19        a `flash` attribute that the application wrote never breaks a request
  *   B20        `pull` and `forget` take paths, `pull` gives and removes falsy values, `forget` takes several keys or an array
@@ -15,6 +17,8 @@
  *   B36        flash data ages once a request, not at every `save()`
  *   L3, S17    a stored value wins over what was put before the load, as a whole top-level key
  *   S3         `save()` without a callback gives a promise; so does `startSession`
+ *   B22        `regenerate(callback)` calls back, when the session is saved under its new id          logout.spec.js
+ *   B32        `invalidate()` and `destroy()` log out, and take the cookie away                       logout.spec.js
  *   B33        `EncryptedStore` uses the id it is given
  *   P3         the constructor called without `new` leaves no globals behind
  *   33         a request that changed nothing writes no payload

@@ -118,11 +118,11 @@ function shares(samples) {
 }
 
 function heading(conditions) {
-  const { node, processor, cores, generator, connections, sessions, rounds, measured, loadBefore } = conditions
+  const { node, processor, cores, generator, connections, sessions, fileSystem, rounds, measured, loadBefore } = conditions
   const pinning = cores.server === undefined ? 'nothing pinned' : `server on core ${cores.server}, load on ${cores.load}`
   return (
-    `Node ${node}, ${processor}; ${generator}, ${connections} connections, ${sessions} sessions; ${pinning}\n` +
-    `${rounds} rounds of ${measured} ms, medians; load average before: ${loadBefore}. ` +
+    `Node ${node}, ${processor}; ${generator}, ${connections} connections, ${sessions} sessions; files on ${fileSystem}; ${pinning}\n` +
+    `${rounds} rounds of ${measured} ms, medians, with the least and the most in brackets; load average before: ${loadBefore}. ` +
     'Overhead: CPU per request less the floor\'s. Lost: answers without the session\'s value.'
   )
 }

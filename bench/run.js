@@ -7,6 +7,8 @@
  * median round counts. Asserts nothing, since a shared machine cannot be held to a time.
  *
  * node bench/run.js [--quick] [--driver memory|file|database] [--json FILE] [--profile FOLDER]
+ *
+ * Files are kept below TMPDIR (/tmp where it is unset): with TMPDIR=/dev/shm they cost no disk.
  */
 
 const { spawn, spawnSync } = require('node:child_process')
@@ -20,12 +22,18 @@ const { CONNECTIONS, isInstalled, pinned, signInAll, beginLoad } = require('./lo
 const { report } = require('./report')
 const { SESSIONS, WORKLOADS } = require('./workloads')
 
+/** Requests with which a server is warmed up at least, and with which each workload is: fewer leave V8 compiling. */
+const WARM = { start: 10000, workload: 2000 }
+/** Longest time that this takes, and shortest pause between two looks. Units: milliseconds. */
+const WARM_LIMIT = { start: 5000, workload: 1500 }
+const WARM_LOOK = 50
+
 /**
- * How often all is repeated, for how long each server and each workload is warmed up, and how long it is measured; and
+ * How often all is repeated, for how long each server and each workload is warmed up at least, and how long it is measured; and
  * what is left out: what follows from the other workloads, and what is there for scale. Units: milliseconds.
  */
 const PLANS = {
-  quick: { rounds: 3, start: 1000, warmUp: 100, measured: 350, without: ['mixed', 'cookie-session'] },
+  quick: { rounds: 3, start: 1000, warmUp: 200, measured: 700, without: ['mixed', 'cookie-session'] },
   full: { rounds: 7, start: 3000, warmUp: 500, measured: 3000, without: [] },
 }
 
@@ -110,17 +118,27 @@ async function begin(server, workload, bench) {
   })
 }
 
+/** Waits for `least` milliseconds, and for so many requests within `most`. */
+async function served(server, requests, least, most) {
+  const from = await server.usage()
+  await sleep(least)
+  for (let now = await server.usage(); now.requests - from.requests < requests; now = await server.usage()) {
+    if (now.time - from.time > most * 1000) return
+    await sleep(WARM_LOOK)
+  }
+}
+
 /** Lets the engine compile what every workload uses. */
 async function warmUp(server, bench) {
   const endLoad = await begin(server, 'mixed', bench)
-  await sleep(bench.plan.start)
+  await served(server, WARM.start, bench.plan.start, WARM_LIMIT.start)
   await endLoad()
 }
 
 /** What one workload cost one server. Units: microseconds; `rate` in requests per second. */
 async function measure(server, workload, bench) {
   const endLoad = await begin(server, workload, bench)
-  await sleep(bench.plan.warmUp)
+  await served(server, WARM.workload, bench.plan.warmUp, WARM_LIMIT.workload)
   const before = await server.usage()
   await sleep(bench.plan.measured)
   const after = await server.usage()
@@ -166,6 +184,21 @@ async function takeRounds(names, bench) {
   return samples
 }
 
+/** File systems by the numbers that Linux has for them. */
+const FILE_SYSTEMS = new Map([
+  [0xef53, 'ext4'],
+  [0x1021994, 'tmpfs'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0x794c7630, 'overlayfs'],
+])
+
+/** The file system on which a folder is. */
+function fileSystem(folder) {
+  const { type } = fs.statfsSync(folder)
+  return FILE_SYSTEMS.get(type) ?? `type 0x${type.toString(16)}`
+}
+
 /** What the figures were taken with. */
 function circumstances(bench) {
   const load = os.loadavg()[0].toFixed(1)
@@ -176,6 +209,7 @@ function circumstances(bench) {
     generator: bench.hasWrk ? 'wrk' : 'bench/generator.js',
     connections: CONNECTIONS,
     sessions: SESSIONS,
+    fileSystem: fileSystem(bench.folder),
     loadBefore: Number(load),
     ...bench.plan,
   }

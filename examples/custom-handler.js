@@ -46,7 +46,7 @@ manager.registerHandler('talkative-map', (config, callback) => callback(manager.
 
 const server = http.createServer((req, res) => {
   session.startSession(req, res, () => {
-    req.session.put('views', req.session.get('views', 0) + 1)
+    req.session.increment('views')
     res.end(`Views: ${req.session.get('views')}\n`)
   })
 })

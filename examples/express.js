@@ -22,7 +22,7 @@ app.use((req, res, next) => session.startSession(req, res, next))
 app.use(express.urlencoded({ extended: false }))
 
 app.get('/', (req, res) => {
-  req.session.put('views', req.session.get('views', 0) + 1)
+  req.session.increment('views')
   res.send(`<!doctype html>
     <title>Session in Express</title>
     <p>${req.session.get('message', 'No news.')}</p>

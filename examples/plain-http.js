@@ -31,8 +31,7 @@ const server = http.createServer((req, res) => {
 })
 
 function count (req, res) {
-  const views = req.session.get('views', 0) + 1
-  req.session.put('views', views)
+  const views = req.session.increment('views')
   res.setHeader('Content-Type', 'text/plain; charset=utf-8')
   res.end(`${req.session.get('message', 'No news; see /hello.')}\nViews: ${views}\n`)
 }

@@ -36,11 +36,22 @@ function SessionManager(config, encrypter) {
   Object.defineProperty(this, '__customCreators', { value: Object.create(null), writable: true })
   Object.defineProperty(this, '__encrypter', { value: encrypter, writable: true })
   Object.defineProperty(this, '__engines', { value: new Map() })
+  /** The engine that was asked for last, and the name it was asked for by: every request asks twice. */
+  Object.defineProperty(this, '__latest', { value: { name: undefined, engine: undefined } })
   if (config?.secret) this.__engine()
 }
 
 /** The engine of a built-in driver. */
 SessionManager.prototype.__engine = function __engine(name = this.getDefaultDriver()) {
+  const { __latest: latest } = this
+  if (latest.name !== name || latest.engine === undefined) {
+    latest.engine = this.__engineNamed(name)
+    latest.name = name
+  }
+  return latest.engine
+}
+
+SessionManager.prototype.__engineNamed = function __engineNamed(name) {
   const given = String(name)
   const driver = given.charAt(0).toLowerCase() + given.slice(1)
   let engine = this.__engines.get(driver)

@@ -7,7 +7,7 @@
 const { AsyncResource } = require('node:async_hooks')
 const native = require('./native')
 const { toError } = require('./errors')
-const { callHandler, callCodec } = require('./handlers')
+const { callHandler, callCodec, numberOf } = require('./handlers')
 
 /** Longest delay a timer takes. Units: milliseconds. */
 const FOREVER = 0x7fffffff
@@ -22,6 +22,8 @@ class Replies {
     this.number = 0
     this.waiting = new Map()
     this.keepAlive = undefined
+    /** The engine panicked when it was woken, and may not be heard when it wakes JavaScript the next time. */
+    this.isLost = false
     /** Who waits until nothing is waited for any more. */
     this.idle = []
   }
@@ -39,12 +41,38 @@ class Replies {
     }
     if (this.waiting.size === 0) this.keepAlive = setInterval(() => {}, FOREVER)
     this.waiting.set(reply, AsyncResource.bind(callback))
+    if (this.isLost) this.wakeUp()
+  }
+
+  /** What is still waited for holds the process no longer. */
+  letGo() {
+    clearInterval(this.keepAlive)
   }
 
   /** Nothing is waited for any more. */
   rest() {
     clearInterval(this.keepAlive)
     for (const resolve of this.idle.splice(0)) process.nextTick(resolve)
+  }
+
+  /** Goes on with the operations that are ready. */
+  wakeUp() {
+    try {
+      this.deliver(native.runOperations(this.number))
+      this.isLost = false
+    } catch (error) {
+      this.failAll(error)
+    }
+  }
+
+  /** A reply was lost on its way here, and nobody can tell whose: whoever waits is told so. */
+  failAll(error) {
+    const waiting = [...this.waiting.values()]
+    this.waiting.clear()
+    if (waiting.length > 0) this.rest()
+    for (const callback of waiting) process.nextTick(callback, error)
+    // Its next wake-up may not be heard either: whoever waits next asks the engine.
+    this.isLost = true
   }
 
   /**
@@ -83,28 +111,36 @@ class Engine {
       callHandler: (step, handler, method, id, data, extra) =>
         callHandler(replies, step, handler, method, id, data, extra),
       callCodec,
+      numberOf,
     }
     this.native = new native.NodeSession(options, process.cwd(), hooks)
     const refused = this.native.refused()
     if (refused !== undefined) throw toError(refused)
     replies.number = this.native.number
-    this.native.onWakeUp(() => replies.deliver(native.runOperations(replies.number)))
+    this.native.onWakeUp(() => replies.wakeUp())
     this.number = this.native.number
     this.replies = replies
     this.driver = this.native.driver
     this.secure = this.native.secure
     this.strictSave = this.native.strictSave
+    this.readTimeout = this.native.readTimeout
+    /** How every session is locked: `{lease, wait}`, or `undefined`. */
+    this.lock = native.lockTimes(this.number)
   }
 
   /**
-   * Waits until no operation is under way, but not for longer than `limit` milliseconds.
+   * Waits until no operation is under way, but not for longer than `limit` milliseconds. What is under way then keeps the
+   * process no longer.
    *
    * @returns {Promise<void>}
    */
   drained(limit) {
     if (this.replies.waiting.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, limit)
+      const timer = setTimeout(() => {
+        this.replies.letGo()
+        resolve()
+      }, limit)
       this.replies.idle.push(() => {
         clearTimeout(timer)
         resolve()
@@ -116,6 +152,21 @@ class Engine {
    * @see Replies#wait
    */
   wait(reply, callback) {
+    this.replies.wait(reply, callback)
+  }
+
+  /**
+   * Begins an operation and waits for its reply; one that cannot be begun is told like one that failed.
+   *
+   * @param {() => unknown} operation gives the addon's reply
+   */
+  begin(operation, callback) {
+    let reply
+    try {
+      reply = operation()
+    } catch (error) {
+      reply = error
+    }
     this.replies.wait(reply, callback)
   }
 }

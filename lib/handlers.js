@@ -21,13 +21,30 @@ function callHandler(replies, step, handler, method, id, data, extra) {
   const reply = (error, text) => {
     if (replied) return
     replied = true
-    replies.deliver(native.handlerReplied(replies.number, step, method, error ?? undefined, text))
+    let ended
+    try {
+      ended = native.handlerReplied(replies.number, step, method, error ?? undefined, text)
+    } catch (panicked) {
+      replies.failAll(panicked)
+      return
+    }
+    if (ended !== null) replies.deliver(ended)
+    else if (method === 'write' && !error) cameLate(replies, handler, id)
   }
   try {
     METHODS[method](handler, id, data, extra, reply)
   } catch (error) {
     if (step === 0) throw error
     reply(error ?? new Error('the handler threw nothing'))
+  }
+}
+
+/** A write that was given up has come through after all. Where its session was destroyed meanwhile, it must not come back. */
+function cameLate(replies, handler, id) {
+  try {
+    if (native.hasSessionEnded(replies.number, id)) METHODS.destroy(handler, id, undefined, undefined, () => {})
+  } catch {
+    // Nobody waits for it, and a handler that fails in this too cannot be helped.
   }
 }
 
@@ -84,4 +101,23 @@ function callCodec(store, method, text) {
   return Buffer.isBuffer(result) ? String(result) : result
 }
 
-module.exports = { callHandler, callCodec }
+/** The numbers of handlers. */
+const numbers = new WeakMap()
+let latest = 0
+
+/**
+ * The number of a handler object, by which the engine knows one that hangs: 1 or more.
+ *
+ * @private
+ */
+function numberOf(handler) {
+  let number = numbers.get(handler)
+  if (number === undefined) {
+    latest = (latest % 0xffffffff) + 1
+    number = latest
+    numbers.set(handler, number)
+  }
+  return number
+}
+
+module.exports = { callHandler, callCodec, numberOf }

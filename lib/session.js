@@ -5,13 +5,30 @@
  */
 
 const native = require('./native')
+const { SessionError } = require('./errors')
 const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage, kWaiting } = require('./symbols')
 
 /** How far a session has come. */
 const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4 }
 
+/** When a session is saved: its id leaves with the head, the application asks, the response ends. */
+const MOMENT = { ANNOUNCED: 0, BY_HAND: 1, ENDED: 2 }
+
 /** Gives up the native half of sessions that nobody holds any more. */
-const abandoned = new FinalizationRegistry((number) => native.forgetSession(number))
+const abandoned = new FinalizationRegistry((number) => giveUp(native.forgetSession, number))
+
+/**
+ * Gives a session, or its lock, up in one of the addon's ways; nobody is there to be told that this failed.
+ *
+ * @private
+ */
+function giveUp(way, number) {
+  try {
+    way(number)
+  } catch {
+    // The session stays with the engine, for good.
+  }
+}
 
 /**
  * A session that the engine has opened, made without the work of `new Store`, whose prototype it has.
@@ -81,12 +98,45 @@ function loading(store) {
  * @param {(report?: object) => void} done
  */
 function loaded(store, done) {
-  const report = native.settleSession(store[kNumber], store[kLive])
+  const report = settle(store)
   store[kStage] = STAGE.STARTED
   const waiting = store[kWaiting]
   store[kWaiting] = undefined
-  done(report)
-  if (waiting !== undefined) for (const next of waiting) next()
+  try {
+    done(report)
+  } finally {
+    if (waiting !== undefined) for (const next of waiting) next()
+  }
+}
+
+function settle(store) {
+  try {
+    return native.settleSession(store[kNumber], store[kLive])
+  } catch (error) {
+    lose(store)
+    return error
+  }
+}
+
+/**
+ * Makes a session that the engine could not open one that is empty, and never saved.
+ *
+ * @private
+ */
+function lose(store) {
+  giveUp(native.forgetSession, store[kNumber])
+  store[kNumber] = 0
+}
+
+/**
+ * What there is to report of saving or ending a session that the engine could not open.
+ *
+ * @private
+ * @returns {SessionError | undefined} `undefined` for any other session
+ */
+function lossOf(store) {
+  if (store[kNumber] !== 0) return undefined
+  return new SessionError('ERR_SESSION_INTERNAL', 'a session that could not be opened cannot be saved')
 }
 
 /**
@@ -107,8 +157,11 @@ function whenLoaded(store, next) {
 function load(store, done) {
   whenLoaded(store, () => {
     loading(store)
-    const reply = native.loadSession(store[kNumber], store[kHandler], store[kCodec]())
-    store[kEngine].wait(reply, () => loaded(store, done))
+    // What keeps the load from being begun is reported as a load that found nothing out.
+    store[kEngine].begin(
+      () => native.loadSession(store[kNumber], store[kHandler], store[kCodec]()),
+      () => loaded(store, done)
+    )
   })
 }
 
@@ -117,20 +170,51 @@ function load(store, done) {
  *
  * @private
  * @param {Store} store
- * @param {boolean} last whether the response ends
+ * @param {number} moment one of `MOMENT`
  * @param {(report?: object) => void} done
  */
-function saveNow(store, last, done) {
+function saveNow(store, moment, done) {
   if (store[kWaiting] !== undefined) {
-    store[kWaiting].push(() => saveNow(store, last, done))
+    store[kWaiting].push(() => saveNow(store, moment, done))
     return
   }
-  const reply = native.saveSession(store[kNumber], store[kLive], last, store[kHandler], store[kCodec]())
+  const last = moment === MOMENT.ENDED
+  if (store[kNumber] === 0) {
+    // When it was opened the application was told.
+    done(last ? undefined : lossOf(store))
+    return
+  }
+  let reply
+  try {
+    reply = native.saveSession(store[kNumber], store[kLive], moment, store[kHandler], store[kCodec]())
+  } catch (error) {
+    reply = error
+  }
   store[kStage] = last ? STAGE.ENDED : STAGE.SAVED
+  // Saved at once, and retired too if this was its end.
+  if (reply === undefined) {
+    done(undefined)
+    return
+  }
   store[kEngine].wait(reply, (report) => {
     done(report)
-    if (last && store[kStage] === STAGE.ENDED) native.retireSession(store[kNumber])
+    if (last && store[kStage] === STAGE.ENDED) giveUp(native.retireSession, store[kNumber])
   })
 }
 
-module.exports = { STAGE, Opened, init, keepUntilCollected, number, loading, loaded, whenLoaded, load, saveNow }
+module.exports = {
+  MOMENT,
+  STAGE,
+  Opened,
+  init,
+  giveUp,
+  keepUntilCollected,
+  load,
+  loaded,
+  loading,
+  lose,
+  lossOf,
+  number,
+  saveNow,
+  whenLoaded,
+}

@@ -8,15 +8,15 @@ const { debuglog } = require('node:util')
 const native = require('./native')
 const { attach } = require('./hold')
 const { SessionError, toError } = require('./errors')
-const { STAGE, keepUntilCollected, load, loaded, loading, saveNow, whenLoaded } = require('./session')
-const { kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
+const { MOMENT, STAGE, giveUp, keepUntilCollected, load, loaded, loading, lose, saveNow, whenLoaded } = require('./session')
+const { kEngine, kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
 const Store = require('./store/Store')
 
 /** `NODE_DEBUG=node-session` traces what happens to sessions. Of an id it shows the first six characters. */
 const debug = debuglog('node-session')
 
 function trace(what, session, report) {
-  if (debug.enabled) debug('%s %s… %s', what, session.getId().slice(0, 6), report === undefined ? '' : report.code)
+  if (debug.enabled) debug('%s %s… %s', what, String(session.getId()).slice(0, 6), report === undefined ? '' : report.code)
 }
 
 // What is made for every request is made by constructors, and kept in lists that are linked. Of arrays and objects written
@@ -25,11 +25,13 @@ function trace(what, session, report) {
 
 /** One NodeSession's session in one request. */
 class Visit {
-  constructor(nodeSession, request, response, callback) {
+  constructor(nodeSession, request, response, lock, callback) {
     this.nodeSession = nodeSession
     this.request = request
     this.response = response
     this.store = undefined
+    /** How the session is locked: `{lease, wait}`, or `undefined`; until it is begun, as `lockOf` gives it. */
+    this.lock = lock
     /** The next visit of the same response. */
     this.next = undefined
     this.isStarted = false
@@ -94,7 +96,7 @@ class Visit {
     if (session === undefined) return undefined
     const isAnnounced = !isEnding && session.save === Store.prototype.save
     if (isAnnounced && !native.isSessionStored(session[kNumber])) {
-      saveNow(session, false, (report) => report !== undefined && this.report(report))
+      saveNow(session, MOMENT.ANNOUNCED, (report) => report !== undefined && this.report(report))
     }
     session[kHeadSent] = true
     const engine = this.nodeSession.__manager.__engine()
@@ -117,7 +119,7 @@ class Visit {
       done(report !== undefined && this.report(report))
     }
     if (session.save === Store.prototype.save) {
-      saveNow(session, true, saved)
+      saveNow(session, MOMENT.ENDED, saved)
     } else {
       keepUntilCollected(session)
       whenLoaded(session, () => saveByApplication(session, saved))
@@ -140,7 +142,8 @@ class Visit {
     const once = (refuse) => {
       if (isDone) return
       isDone = true
-      done(refuse)
+      if (this.lock === undefined || this.store === undefined) done(refuse)
+      else this.unlock(() => done(refuse))
     }
     try {
       this.save(once)
@@ -151,13 +154,36 @@ class Visit {
     }
   }
 
+  /** Lets the next request have the session, whatever became of the save. */
+  unlock(done) {
+    const { store } = this
+    store[kEngine].begin(() => native.unlockSession(store[kNumber]), (report) => {
+      if (report !== undefined) this.nodeSession.__report('error', toError(report), this.request, this.response)
+      done()
+    })
+  }
+
+  /** Gives up waiting for the lock, as nobody is there any more who could be answered. */
+  abandon() {
+    const { store } = this
+    if (store === undefined) return
+    if (this.lock !== undefined && !this.isStarted) giveUp(native.giveUpLock, store[kNumber])
+    if (store[kStage] !== STAGE.ENDED) keepUntilCollected(store)
+  }
+
   /** Tells the application what went wrong with a save. Gives whether the response is to be refused. */
   report(report) {
     const error = report instanceof Error ? report : toError(report)
-    const event = error.code === 'ERR_SESSION_GONE' ? 'gone' : 'error'
+    const event = eventOf(report, error)
     this.nodeSession.__report(event, error, this.request, this.response)
     return event === 'error' && this.nodeSession.__manager.__engine().strictSave
   }
+}
+
+/** What the application is told of a save that did not store everything. */
+function eventOf(report, error) {
+  if (report.kind === 'conflict') return 'conflict'
+  return error.code === 'ERR_SESSION_GONE' ? 'gone' : 'error'
 }
 
 /** Calls the application's own `save`, whatever it throws. */
@@ -248,10 +274,7 @@ class Visits {
 
   /** The connection has closed. A response that never ends gives its sessions up when nobody holds them. */
   abandon() {
-    for (let visit = this.first; visit !== undefined; visit = visit.next) {
-      const { store } = visit
-      if (store !== undefined && store[kStage] !== STAGE.ENDED) keepUntilCollected(store)
-    }
+    for (let visit = this.first; visit !== undefined; visit = visit.next) visit.abandon()
     this.earlier?.abandon()
   }
 }
@@ -282,41 +305,87 @@ function cookieHeader(request) {
 }
 
 /**
+ * How one call wants its session locked: `{lease, wait}` in milliseconds, `null` for not at all, `undefined` for as the
+ * options of the NodeSession say.
+ *
+ * @private
+ * @param {object} [options] what the call was given
+ * @throws {SessionError} `ERR_SESSION_CONFIG`
+ */
+function lockOf(nodeSession, options) {
+  if (options === undefined || options === null) return undefined
+  if (typeof options !== 'object') {
+    throw new SessionError('ERR_SESSION_CONFIG', 'the options of startSession must be an object')
+  }
+  const lock = native.lockTimes(nodeSession.__manager.__engine().number, options)
+  if (lock?.code !== undefined) throw toError(lock)
+  return lock ?? null
+}
+
+/** The callback of a call that comes later in a request: it cannot have a lock any more that the first did not want. */
+function callbackOfLater(earlier, lock, callback) {
+  if (lock === undefined || lock === null || earlier.lock !== undefined) return callback
+  const message = 'the session of this request was started without a lock, which cannot be had later'
+  return (error) => callback(error ?? new SessionError('ERR_SESSION_CONFIG', message))
+}
+
+/**
  * Starts the session of a request; once, however often it is called.
  *
  * @private
  */
-function start(nodeSession, request, response, callback) {
+function start(nodeSession, request, response, lock, callback) {
   const visits = response[kVisits] ?? new Visits(response)
   const earlier = visits.find(nodeSession, request)
   if (earlier !== undefined) {
-    earlier.whenStarted(callback)
+    earlier.whenStarted(callbackOfLater(earlier, lock, callback))
     return
   }
-  const visit = new Visit(nodeSession, request, response, callback)
+  const visit = new Visit(nodeSession, request, response, lock, callback)
   visits.add(visit)
   const manager = nodeSession.__manager
   if (manager.__isCustom(manager.getDefaultDriver())) startCustom(visit, manager)
-  else startBuiltIn(visit, manager)
+  else startBuiltInOrReport(visit, manager)
+}
+
+/** The same as `startBuiltIn`; what keeps it from starting goes to the callback, with a session that is never saved. */
+function startBuiltInOrReport(visit, manager) {
+  try {
+    startBuiltIn(visit, manager)
+  } catch (error) {
+    // What is thrown after the session was handed over is the application's own.
+    if (visit.isStarted) throw error
+    startWithout(visit, manager, error)
+  }
+}
+
+/** Tells why there is no session, and puts one in its place that is empty and never saved. */
+function startWithout(visit, manager, error) {
+  if (visit.store === undefined) begin(visit, manager.__open(manager.__engine(), 0))
+  else lose(visit.store)
+  visit.started(error)
 }
 
 function startBuiltIn(visit, manager) {
   const { request } = visit
   const engine = manager.__engine()
+  settleLock(visit, engine)
   const live = {}
   const header = cookieHeader(request)
   const verified = verifiedId(request, manager.__config.cookie)
   if (manager.__encrypter && manager.__config.encrypt) {
     const store = manager.__open(engine, native.visitSession(engine.number, header, verified), live)
     begin(visit, store)
+    lockWhenLoaded(visit, store)
     load(store, (report) => visit.started(report))
     return
   }
-  const number = native.openSession(engine.number, header, verified)
-  if (number === 0) {
-    visit.started(new SessionError('ERR_SESSION_INTERNAL', 'there is no room for another session'))
-    return
-  }
+  const { lock } = visit
+  const number =
+    lock === undefined
+      ? native.openSession(engine.number, header, verified)
+      : native.openLockedSession(engine.number, header, verified, lock.lease, lock.wait)
+  if (number === 0) throw new SessionError('ERR_SESSION_INTERNAL', 'there is no room for another session')
   const store = manager.__open(engine, Math.abs(number), live)
   begin(visit, store)
   const done = () => loaded(store, (report) => visit.started(report))
@@ -327,22 +396,33 @@ function startBuiltIn(visit, manager) {
   }
   loading(store)
   if (number > 0) process.nextTick(done)
-  else engine.wait(native.opening(-number), done)
+  else engine.begin(() => native.opening(-number), done)
 }
 
 function startCustom(visit, manager) {
   let isCalledBack = false
+  let timer = null
   const use = (store) => {
     if (isCalledBack) return
     isCalledBack = true
+    clearTimeout(timer)
     if (!(store instanceof Store)) {
       const message = `the driver \`${manager.getDefaultDriver()}\` must call back with a session, as __buildSession makes one`
       visit.started(new SessionError('ERR_SESSION_CONFIG', message))
       return
     }
-    identify(store, visit.request, manager)
-    begin(visit, store)
-    store.start((error) => visit.started(error))
+    try {
+      identify(store, visit.request, manager)
+      settleLock(visit, manager.__engine())
+      begin(visit, store)
+      lockWhenLoaded(visit, store)
+    } catch (error) {
+      startWithout(visit, manager, error)
+      return
+    }
+    // The report tells of a record that is no session too, which is an event and no error.
+    if (store.start === Store.prototype.start) load(store, (report) => visit.started(report))
+    else store.start((error) => visit.started(error))
   }
   try {
     manager.driver(null, use)
@@ -350,8 +430,15 @@ function startCustom(visit, manager) {
     // What is thrown after the session was handed over is the application's own.
     if (isCalledBack) throw error
     isCalledBack = true
-    visit.started(error)
+    startWithout(visit, manager, error)
   }
+  if (isCalledBack) return
+  const { readTimeout } = manager.__engine()
+  timer = setTimeout(() => {
+    isCalledBack = true
+    const message = `cannot make a session: the driver \`${manager.getDefaultDriver()}\` did not call back within ${readTimeout} ms`
+    visit.started(new SessionError('ERR_SESSION_TIMEOUT', message))
+  }, readTimeout)
 }
 
 /** Gives a session the id that a request's cookie names. */
@@ -360,9 +447,20 @@ function identify(store, request, manager) {
   native.identifySession(store[kNumber], manager.__engine().number, cookieHeader(request), verified)
 }
 
+/** What the call left to the options of the NodeSession is as they say. */
+function settleLock(visit, engine) {
+  if (visit.lock === undefined) visit.lock = engine.lock
+  else if (visit.lock === null) visit.lock = undefined
+}
+
+/** Has a session that is about to be loaded locked before. */
+function lockWhenLoaded({ lock }, store) {
+  if (lock !== undefined) native.lockSession(store[kNumber], lock.lease, lock.wait)
+}
+
 function begin(visit, store) {
   visit.store = store
   visit.request.session = store
 }
 
-module.exports = { start, identify }
+module.exports = { start, lockOf, identify }

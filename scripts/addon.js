@@ -64,4 +64,4 @@ function build() {
   return true
 }
 
-module.exports = { ROOT, addonFile, isUpToDate, hasCargo, build }
+module.exports = { ROOT, SOURCES, newest, addonFile, isUpToDate, hasCargo, build }

@@ -14,6 +14,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
+impl Millis {
+    /// The length of time; none for what is less than nothing.
+    pub fn duration(self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
+    }
+}
+
 impl Add for Millis {
     type Output = Millis;
     fn add(self, other: Millis) -> Millis {

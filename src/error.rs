@@ -29,9 +29,9 @@ pub enum Code {
     Depth,
     /// A value cannot be turned into JSON.
     Serialize,
-    /// A lock was not granted in time.
+    /// A session's lock was not free in time, or nobody waited for it any more.
     LockTimeout,
-    /// A lock ran out before the session was saved.
+    /// A lock ran out and another request had the session since; nothing was written.
     LockLost,
     /// A CSRF token is missing or wrong.
     Csrf,

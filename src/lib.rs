@@ -30,6 +30,7 @@ pub mod worker;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod panics;
 pub mod session_id;
 
 #[cfg(feature = "binding")]

@@ -3,15 +3,27 @@
 //! Joins the rings, which do not know each other. What a driver reports as a conflict is retried in `save`, once for
 //! all drivers.
 
+mod bounded;
+mod breaker;
+mod creating;
+mod deadline;
+mod ended;
+mod guarded;
+mod lock;
 mod open;
 mod parsed;
+mod queue;
+mod rebase;
 mod save;
+mod sizes;
 mod stats;
 mod sweep;
+#[cfg(test)]
+mod tests;
+mod timer;
 mod turns;
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashSet;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,8 +39,14 @@ use crate::payload::{Form, Loaded, Sealer};
 use crate::session::{Cookie, Session, Stage};
 use crate::session_id::SessionId;
 
+use breaker::Breaker;
+use creating::Creating;
+use ended::Ended;
+use guarded::Guarded;
+pub use lock::Lock;
 pub use open::{Opened, Settled};
 use parsed::Parsed;
+use queue::Queues;
 pub use save::Saved;
 pub use stats::Stats;
 use turns::Turns;
@@ -52,6 +70,9 @@ impl Codec for Form {
     }
 }
 
+/// The built-in driver's number among the storages of a manager.
+const BUILT_IN: u32 = 0;
+
 /// Where and in which form one session is stored.
 #[derive(Clone)]
 pub struct Backing {
@@ -63,6 +84,8 @@ pub struct Backing {
     pub touch_interval: Millis,
     /// It is a handler's, which has no compare and swap of its own.
     pub is_handler: bool,
+    /// The session's lock, in lock mode.
+    pub lock: Option<Rc<Lock>>,
 }
 
 impl std::fmt::Debug for Backing {
@@ -91,7 +114,8 @@ pub struct Manager {
     writer: CookieWriter,
     form: Rc<Form>,
     clock: Clock,
-    built_in: OnceCell<Result<Rc<dyn Driver>>>,
+    built_in: OnceCell<Result<Backing>>,
+    breaker: Rc<Breaker>,
     activity: Rc<Activity>,
     is_sweeping: Cell<bool>,
     /// When the last sweep ended.
@@ -100,9 +124,14 @@ pub struct Manager {
     pub stats: Stats,
     luck: Cell<u64>,
     turns: Turns,
+    /// Who waits for which session's lock.
+    queues: Rc<Queues>,
     /// Ids that have been sent to a visitor, perhaps, while their records are being made.
-    creating: RefCell<HashSet<SessionId>>,
+    creating: Creating,
     parsed: Parsed,
+    /// Operations that wait for storage.
+    under_way: Cell<usize>,
+    ended: Ended,
 }
 
 impl Manager {
@@ -121,6 +150,7 @@ impl Manager {
             keyring: Keyring::new(secrets)?,
             writer: CookieWriter::new(&config.cookie),
             form: Rc::new(form),
+            breaker: Rc::new(Breaker::new(clock.clone())),
             clock,
             built_in: OnceCell::new(),
             activity: Rc::default(),
@@ -129,8 +159,11 @@ impl Manager {
             stats: Stats::default(),
             luck: Cell::new(sweep::seed()),
             turns: Turns::default(),
-            creating: RefCell::default(),
+            creating: Creating::default(),
+            queues: Rc::default(),
             parsed: Parsed::default(),
+            under_way: Cell::new(0),
+            ended: Ended::default(),
             config,
         })
     }
@@ -141,27 +174,44 @@ impl Manager {
     ///
     /// `ERR_SESSION_CONFIG` when there is no driver of that name: in the original's words.
     pub fn built_in(&self) -> Result<Backing> {
+        self.built_in.get_or_init(|| self.make_built_in()).clone()
+    }
+
+    fn make_built_in(&self) -> Result<Backing> {
         let built_in = driver::find(&self.config.driver)?;
         let touch_interval = self.config.touch_interval(built_in.touch);
-        let make = || (built_in.make)(&self.config, bounds(&self.config, touch_interval));
-        let driver = self.built_in.get_or_init(|| make().map(Rc::from));
+        let driver = (built_in.make)(&self.config, bounds(&self.config, touch_interval))?;
         Ok(Backing {
-            driver: driver.clone()?,
+            driver: self.guarded(Rc::from(driver), BUILT_IN),
             codec: self.form.clone(),
             touch_interval,
             is_handler: false,
+            lock: None,
         })
     }
 
-    /// A handler written in JavaScript as storage, in the configured form.
-    pub fn over_handler(&self, handler: Rc<dyn Handler>) -> Backing {
+    /// A handler written in JavaScript as storage, in the configured form. It is known by its `number`, 1 or more, when it
+    /// hangs.
+    pub fn over_handler(&self, handler: Rc<dyn Handler>, number: u32) -> Backing {
         let driver = HandlerDriver::new(handler, self.activity.clone(), self.config.lifetime());
         Backing {
-            driver: Rc::new(driver),
+            driver: self.guarded(Rc::new(driver), number),
             codec: self.form.clone(),
             touch_interval: self.config.touch_interval(TouchDefault::Seldom),
             is_handler: true,
+            lock: None,
         }
+    }
+
+    /// A driver that is left alone for a while when it has stopped answering.
+    fn guarded(&self, driver: Rc<dyn Driver>, number: u32) -> Rc<dyn Driver> {
+        let shorter = self.config.read_timeout.min(self.config.save_timeout);
+        Rc::new(Guarded {
+            driver: driver::as_tested(driver),
+            breaker: self.breaker.clone(),
+            number,
+            patience: Millis(shorter.0 / 2),
+        })
     }
 
     /// The session that a raw `Cookie` header names, or a fresh one. No storage is read.
@@ -197,7 +247,9 @@ impl Manager {
             Cookie::Due => session.stage.get() != Stage::Detached,
             Cookie::Optional => self.config.rolling || wire.is_none(),
             Cookie::Withheld => false,
+            Cookie::Removed => return Some(self.writer.expired_cookie()),
         };
+        let is_due = is_due && !self.ended.has(&session.id());
         let now = self.clock.now();
         is_due.then(|| match wire {
             Some(wire) => self.writer.set_cookie(wire, now),
@@ -245,5 +297,12 @@ fn bounds(config: &Config, touch_interval: Millis) -> Bounds {
     Bounds {
         idle_timeout: config.idle_timeout() + touch_interval,
         max_payload,
+        read_patience: patience(config.read_timeout),
+        write_patience: patience(config.save_timeout),
     }
+}
+
+/// How long a driver waits for what others hold, so that it is the driver that says so in the end.
+fn patience(limit: Millis) -> Millis {
+    Millis(limit.0 - (limit.0 / 20).max(1))
 }

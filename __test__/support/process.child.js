@@ -24,7 +24,8 @@ const load = (id) => new Promise((resolve, reject) => {
   })
 })
 const say = (text) => process.stdout.write(`${text}\n`)
-const letters = (n) => String.fromCharCode(97 + (n % 26)).repeat(1 + ((n * 7919) % 60000))
+/** Some are saved on the calling thread, some, of more than 64 kB, on another. */
+const letters = (n) => String.fromCharCode(97 + (n % 26)).repeat(1 + ((n * 7919) % 120000))
 
 /** Saves one session over and over, with texts whose length and letters tell of one another. */
 async function write(id) {
@@ -33,6 +34,8 @@ async function write(id) {
     session.put('state', { n, text: letters(n), length: letters(n).length })
     await session.save()
     if (n === 3) say('writing')
+    // Saves that never wait would keep the timers waiting.
+    await new Promise(setImmediate)
   }
 }
 

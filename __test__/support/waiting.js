@@ -18,4 +18,11 @@ async function until(holds) {
   throw new Error(`this never came to hold: ${holds}`)
 }
 
-module.exports = { until }
+/** A gate that a test opens: whoever awaits `opened` goes on then. */
+function gate() {
+  let open
+  const opened = new Promise((resolve) => { open = resolve })
+  return { open, opened }
+}
+
+module.exports = { until, gate }

@@ -46,7 +46,7 @@ app.use(express.urlencoded({ extended: false, limit: '10kb' }))
 app.use(checkToken)
 
 app.get('/', (req, res) => {
-  req.session.put('views', req.session.get('views', 0) + 1)
+  req.session.increment('views')
   res.send(views.home(req.session))
 })
 
@@ -98,10 +98,12 @@ app.post('/sign-in', (req, res) => {
   leaveWord(req, res, 'done', `Welcome, ${name}. Your session moved to a new id.`, '/')
 })
 
-app.post('/sign-out', (req, res) => {
-  req.session.flush()
-  req.session.regenerate(true)
-  leaveWord(req, res, 'done', 'Signed out. Everything your session held is gone.', '/')
+app.post('/sign-out', (req, res, next) => {
+  // Final: slower requests of this visitor bring nothing back.
+  req.session.invalidate((error) => {
+    if (error) return next(error)
+    leaveWord(req, res, 'done', 'Signed out. Everything your session held is gone.', '/')
+  })
 })
 
 app.use((req, res) => res.status(404).send(views.notFound(req.session)))

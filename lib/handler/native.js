@@ -30,7 +30,7 @@ function engineOf(options) {
 }
 
 function use(engine, method, id, data, done) {
-  engine.wait(native.useDriver(engine.number, method, String(id), data), done)
+  engine.begin(() => native.useDriver(engine.number, method, String(id), data), done)
 }
 
 /**
@@ -65,7 +65,7 @@ function change(engine, method, id, data, callback) {
  * @private
  */
 function sweep(engine, maxAge) {
-  engine.wait(native.sweepDriver(engine.number, Number(maxAge)), () => {})
+  engine.begin(() => native.sweepDriver(engine.number, Number(maxAge)), () => {})
 }
 
 /**

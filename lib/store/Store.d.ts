@@ -44,6 +44,18 @@ declare class Store {
   /** Appends `value` to the array at `key`, which is made when missing. Does nothing when something else is there. */
   push<P extends Key>(key: Checked<Attributes, P>, value: ElementAt<Attributes, P>): void
 
+  /**
+   * Adds `by` to the number at `key`, where nothing and `null` count as 0. The increments of requests that overlap all
+   * count, and no lock is needed for that.
+   *
+   * @param by Default 1.
+   * @returns the sum, as this request sees it.
+   * @throws {TypeError} where there is something else than a number, or the sum is not finite.
+   */
+  increment<P extends Key>(key: Checked<Attributes, P>, by?: number): number
+  /** Subtracts `by` from the number at `key`. Otherwise as `increment`. */
+  decrement<P extends Key>(key: Checked<Attributes, P>, by?: number): number
+
   /** Removes the value at `key` and gives it; `null` when there is none. */
   pull<P extends Key>(key: Checked<Attributes, P>): Present<P> | null
   /** Removes the value at `key` and gives it; `defaultValue` when there is none. */
@@ -90,19 +102,52 @@ declare class Store {
   /**
    * Gives the session a new id; attributes and CSRF token stay.
    *
-   * Call `regenerate(true)` at every log-in: an id that an attacker knows is then worth nothing.
+   * Call `regenerate(true)` at every log-in: an id that an attacker knows is then worth nothing. What other requests have
+   * stored under the old id by the time of the save is taken along. Requests that are still using the old id when its
+   * record is removed store nothing more, and cause the event `'gone'`.
    *
    * @param destroy removes what is stored under the old id. Default `false`: it stays valid until it has been idle for `lifetime`.
    * @returns whether the id changed. Once the headers have been sent it cannot: the visitor would not learn it.
    */
   regenerate(destroy?: boolean): boolean
+  /**
+   * The same, saved at once.
+   *
+   * @param callback gets the error of that save; `ERR_SESSION_WRITE` when the headers have been sent.
+   */
+  regenerate(destroy: boolean, callback: NodeSession.Callback): void
+  /** The same as `regenerate(true, callback)`. */
+  regenerate(callback: NodeSession.Callback): void
   /** The same as `regenerate`. */
   migrate(destroy?: boolean): boolean
+  migrate(destroy: boolean, callback: NodeSession.Callback): void
+  migrate(callback: NodeSession.Callback): void
+
+  /**
+   * Logs the visitor out: removes all attributes, gives the session a new id and a new CSRF token, and removes the old
+   * record, all at once. Requests that are still using the old session store nothing more. Once the headers have been
+   * sent the id stays, with a warning, and only the attributes go.
+   *
+   * @param callback gets the error of the save.
+   */
+  invalidate(callback: NodeSession.Callback): void
+  /** The same without a callback. */
+  invalidate(): Promise<void>
+
+  /**
+   * Ends the session: removes its record, and its cookie with this response. What is put into it afterwards is not stored.
+   * Requests that are still using it store nothing more, and cause the event `'gone'`.
+   *
+   * @param callback gets the error when the record could not be removed; that is tried once more when the response ends.
+   */
+  destroy(callback: NodeSession.Callback): void
+  /** The same without a callback. */
+  destroy(): Promise<void>
 
   /**
    * Loads the session and makes its CSRF token if it has none. `startSession` has done this for `req.session`.
    *
-   * @param callback gets an error when the storage cannot be read (`ERR_SESSION_READ`).
+   * @param callback gets an error when the session cannot be loaded, as that of `startSession` does.
    */
   start(callback: NodeSession.Callback): void
   /** The same without a callback. */
@@ -112,7 +157,8 @@ declare class Store {
    * Saves the session now. The end of the response does it by itself; call it before you stream, or to see the error.
    * An application may put its own function in its place: the end of the response then calls that.
    *
-   * @param callback gets `ERR_SESSION_WRITE`, `_TOO_LARGE`, `_DEPTH` or `_SERIALIZE`; what is stored is then unchanged.
+   * @param callback gets `ERR_SESSION_WRITE`, `_TOO_LARGE`, `_DEPTH`, `_SERIALIZE`, `_GONE` or `_LOCK_LOST`; what is stored
+   * is then unchanged. After `ERR_SESSION_TIMEOUT` it may have been stored or not.
    */
   save(callback: NodeSession.Callback): void
   /** The same without a callback. */

@@ -8,10 +8,13 @@
 
 const util = require('node:util')
 const native = require('../native')
-const { toError } = require('../errors')
+const { SessionError, toError } = require('../errors')
 const { commonEngine } = require('../engine')
-const { STAGE, Opened, init, keepUntilCollected, load, number, saveNow } = require('../session')
+const { MOMENT, STAGE, Opened, init, keepUntilCollected, load, lossOf, number, saveNow, whenLoaded } = require('../session')
 const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage } = require('../symbols')
+
+/** Why a session keeps its id. */
+const KEPT = 'the session keeps its id, because its response has been sent'
 
 /** A key as the engine takes it. */
 function text(key) {
@@ -133,6 +136,32 @@ Store.prototype.push = function push(key, value) {
 }
 
 /**
+ * Adds to the number at a path, where nothing and `null` count as 0. Requests that overlap all count.
+ *
+ * @public
+ * @param {string} key
+ * @param {number} [by=1]
+ * @returns {number} the sum
+ * @throws {TypeError} where there is something else, or the sum is no finite number
+ */
+Store.prototype.increment = function increment(key, by = 1) {
+  if (typeof by !== 'number') throw new TypeError('a session value can only be incremented by a number')
+  const sum = native.sessionIncrement(this[kNumber], this[kLive], text(key), by)
+  if (typeof sum === 'string') throw new TypeError(sum)
+  return sum
+}
+
+/**
+ * Subtracts from the number at a path.
+ *
+ * @public
+ * @see Store#increment
+ */
+Store.prototype.decrement = function decrement(key, by = 1) {
+  return this.increment(key, typeof by === 'number' ? -by : by)
+}
+
+/**
  * Saves what has changed since the last save.
  *
  * @public
@@ -140,8 +169,8 @@ Store.prototype.push = function push(key, value) {
  */
 Store.prototype.save = function save(callback) {
   if (typeof callback !== 'function') return promised((done) => save.call(this, done))
-  saveNow(this, false, (report) => {
-    if (report === undefined) callback()
+  saveNow(this, MOMENT.BY_HAND, (report) => {
+    if (report === undefined || report.kind === 'conflict') callback()
     else callback(toError(report))
   })
 }
@@ -169,8 +198,8 @@ Store.prototype.flush = function flush() {
   this[kLive] = {}
 }
 
-Store.prototype.regenerate = function regenerate(destroy) {
-  return this.migrate(destroy)
+Store.prototype.regenerate = function regenerate(destroy, callback) {
+  return this.migrate(destroy, callback)
 }
 
 Store.prototype.setExists = function setExists(value) {
@@ -217,14 +246,81 @@ Store.prototype.getToken = function getToken() {
  * Gives the session a new id; the attributes and the CSRF token stay.
  *
  * @public
- * @param {boolean} [destroy] whether the record under the old id goes; at a log-in it must
- * @returns {boolean} `false` when the response's head has left with the old id, which then stays
+ * @param {boolean | ((error?: Error) => void)} [destroy] whether the record under the old id goes; at a log-in it must. A
+ *   callback in its place means that it does
+ * @param {(error?: Error) => void} [callback] with one, the session is saved at once; without one, when the response ends
+ * @returns {boolean | undefined} without a callback: `false` when the response's head has left with the old id, which then
+ *   stays
  */
-Store.prototype.migrate = function migrate(destroy) {
-  const isRenamed = !this[kHeadSent] && native.sessionRename(this[kNumber], Boolean(destroy))
-  if (isRenamed) this.setExists(false)
-  else process.emitWarning('the session keeps its id, because its response has been sent', 'SessionWarning')
+Store.prototype.migrate = function migrate(destroy, callback) {
+  if (typeof destroy === 'function') return this.migrate(true, destroy)
+  if (typeof callback !== 'function') {
+    const isRenamed = rename(this, destroy)
+    if (!isRenamed) process.emitWarning(KEPT, 'SessionWarning')
+    return isRenamed
+  }
+  let isRenamed
+  try {
+    isRenamed = rename(this, destroy)
+  } catch (error) {
+    callback(error)
+    return undefined
+  }
+  if (isRenamed) this.save(callback)
+  else callback(lossOf(this) ?? new SessionError('ERR_SESSION_WRITE', KEPT))
+  return undefined
+}
+
+function rename(store, destroy) {
+  const isRenamed = !store[kHeadSent] && native.sessionRename(store[kNumber], Boolean(destroy))
+  if (isRenamed) store.setExists(false)
   return isRenamed
+}
+
+/**
+ * Logs the visitor out: all attributes go, the session goes on under a new id with a new CSRF token, the old record is
+ * removed, and requests that are still using it store nothing more. Saved at once.
+ *
+ * @public
+ * @param {(error?: Error) => void} [callback] without one, a promise is returned
+ */
+Store.prototype.invalidate = function invalidate(callback) {
+  if (typeof callback !== 'function') return promised((done) => invalidate.call(this, done))
+  whenLoaded(this, () => {
+    try {
+      const live = {}
+      if (native.sessionInvalidate(this[kNumber], live, this[kHeadSent])) this[kLive] = live
+      if (this[kHeadSent]) process.emitWarning(KEPT, 'SessionWarning')
+      else this.setExists(false)
+    } catch (error) {
+      callback(error)
+      return
+    }
+    this.save(callback)
+  })
+}
+
+/**
+ * Ends the session: its record and its cookie are removed, and what is put into it from then on is not stored.
+ *
+ * @public
+ * @param {(error?: Error) => void} [callback] without one, a promise is returned
+ */
+Store.prototype.destroy = function destroy(callback) {
+  if (typeof callback !== 'function') return promised((done) => destroy.call(this, done))
+  whenLoaded(this, () => {
+    const remove = () => {
+      const loss = lossOf(this)
+      if (loss !== undefined) return loss
+      const reply = native.destroySession(this[kNumber], this[kHandler], this[kCodec]())
+      this[kLive] = {}
+      return reply
+    }
+    this[kEngine].begin(remove, (report) => {
+      if (report === undefined) callback()
+      else callback(toError(report))
+    })
+  })
 }
 
 /** The object whose payload hooks must be called because the application has its own. */

@@ -9,6 +9,7 @@ use super::reply;
 use crate::clock::Millis;
 use crate::cookie::CookieOptions;
 use crate::cookie::transport;
+use crate::panics::point;
 
 /// Which proxies are believed.
 #[napi]
@@ -22,6 +23,7 @@ impl Trust {
     /// @param items addresses, ranges, and the names `loopback`, `linklocal`, `uniquelocal`
     #[napi(constructor, catch_unwind)]
     pub fn new(items: Vec<String>) -> Self {
+        point("entry");
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
         Trust {
             ranges: transport::Trust::ranges(&items),
@@ -31,6 +33,7 @@ impl Trust {
     /// Why the items were refused, as `{kind, code, message}`; `undefined` when they were not.
     #[napi(catch_unwind, ts_return_type = "object | undefined")]
     pub fn refused(&self, env: Env) -> Js {
+        point("entry");
         let report = |error| reply::report(Scope(env.raw()), "error", error).ok();
         self.ranges
             .as_ref()
@@ -42,6 +45,7 @@ impl Trust {
     /// Whether the proxy at an address is believed.
     #[napi(catch_unwind)]
     pub fn trusts(&self, address: String) -> bool {
+        point("entry");
         self.ranges
             .as_ref()
             .is_ok_and(|ranges| ranges.trusts(&address))
@@ -55,6 +59,7 @@ impl Trust {
 /// @param forwardedProto its `X-Forwarded-Proto` header
 #[napi(catch_unwind)]
 pub fn is_secure(encrypted: bool, peer_trusted: bool, forwarded_proto: Option<Text>) -> bool {
+    point("entry");
     transport::is_secure(
         encrypted,
         peer_trusted,

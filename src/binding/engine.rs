@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,8 +17,9 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::js::{Kept, Scope};
 use super::registry::Realm;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::manager::Manager;
+use crate::panics::{caught, point};
 
 /// The JavaScript function that is called when operations are ready to go on.
 pub type WakeUp = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -37,6 +37,8 @@ pub enum Reply {
     Corrupt(Error),
     /// The record went while the request ran.
     Gone(Error),
+    /// It was saved, but for what another request had removed.
+    Conflict(Error),
     /// It failed.
     Failed(Error),
 }
@@ -93,6 +95,8 @@ pub struct Engine {
     pub call_handler: Kept,
     /// Calls an encrypter: `(store, method, text)`.
     pub call_codec: Kept,
+    /// Gives a handler object its number, 1 or more.
+    pub number_of: Kept,
     operations: RefCell<HashMap<u32, Operation>>,
     next_number: Cell<u32>,
     ready: Arc<Ready>,
@@ -112,6 +116,7 @@ impl Engine {
         realm: Realm,
         call_handler: Kept,
         call_codec: Kept,
+        number_of: Kept,
     ) -> Self {
         let ready = Ready {
             numbers: Mutex::default(),
@@ -124,6 +129,7 @@ impl Engine {
             realm,
             call_handler,
             call_codec,
+            number_of,
             operations: RefCell::default(),
             next_number: Cell::new(1),
             ready: Arc::new(ready),
@@ -191,6 +197,11 @@ impl Engine {
         ended
     }
 
+    /// How many operations are under way.
+    pub fn operations(&self) -> usize {
+        self.operations.borrow().len()
+    }
+
     /// Drops all operations, because the environment ends.
     pub fn abandon(&self) {
         let operations = std::mem::take(&mut *self.operations.borrow_mut());
@@ -200,22 +211,22 @@ impl Engine {
 
 /// Polls an operation; a panic inside it ends it with an error.
 fn poll(operation: &mut Operation, waker: &Waker) -> Poll<Reply> {
-    let polled = catch_unwind(AssertUnwindSafe(|| {
+    let polled = caught(|| {
+        point("poll");
         operation.as_mut().poll(&mut Context::from_waker(waker))
-    }));
-    polled.unwrap_or_else(|_| {
-        let panicked = Error::new(
-            Code::Internal,
-            "an operation of the session engine panicked",
-        );
-        Poll::Ready(Reply::Failed(panicked))
+    });
+    polled.unwrap_or_else(|panicked| {
+        let error = panicked.error("an operation of the session engine panicked");
+        Poll::Ready(Reply::Failed(error))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use std::future::poll_fn;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// An operation that panics when it is polled for the `nth` time, and drops what would panic if it ran on.
     fn panicking(nth: u32) -> Operation {

@@ -43,8 +43,13 @@ thread_local! {
     static STEPS: RefCell<Steps> = RefCell::default();
 }
 
-/// Takes a handler's answer; a second one to the same call is ignored.
-pub fn replied(step: u32, reply: Replied) {
+/// Calls of handlers that are under way on this thread.
+pub fn calls() -> usize {
+    STEPS.with(|steps| steps.borrow().waiting.len())
+}
+
+/// Takes a handler's answer; a second one to the same call is ignored. Gives whether anybody still waited for it.
+pub fn replied(step: u32, reply: Replied) -> bool {
     let waker = STEPS.with(|steps| {
         let mut steps = steps.borrow_mut();
         let step = steps
@@ -52,11 +57,13 @@ pub fn replied(step: u32, reply: Replied) {
             .get_mut(&step)
             .filter(|step| step.reply.is_none())?;
         step.reply = Some(reply);
-        step.waker.take()
+        Some(step.waker.take())
     });
-    if let Some(waker) = waker {
+    let is_heard = waker.is_some();
+    if let Some(waker) = waker.flatten() {
         waker.wake();
     }
+    is_heard
 }
 
 /// Waits for the answer to a call; forgets the call when nobody waits any more.
@@ -120,6 +127,15 @@ impl JsHandler {
     pub fn new(engine: Rc<Engine>, handler: Js) -> std::result::Result<Self, Thrown> {
         let handler = Kept::new(engine.scope, handler)?;
         Ok(JsHandler { engine, handler })
+    }
+
+    /// What tells this handler object from others.
+    pub fn number(&self) -> std::result::Result<u32, Thrown> {
+        let scope = self.engine.scope;
+        scope.scoped(|| {
+            let number = scope.call(self.engine.number_of.get()?, &[self.handler.get()?])?;
+            Ok(scope.number_of(number).unwrap_or_default() as u32)
+        })
     }
 
     /// Has the face call `method`; the arguments after the step's number are as `lib/handlers.js` takes them.

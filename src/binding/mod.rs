@@ -12,11 +12,15 @@
 
 mod cookie;
 mod engine;
+#[cfg(feature = "faults")]
+mod faults;
 mod handler;
 mod js;
 mod live;
+mod lock;
 mod node_session;
 mod operations;
+mod records;
 mod registry;
 mod reply;
 mod session;

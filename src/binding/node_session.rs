@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{Env, Function, ObjectFinalize};
 use napi_derive::napi;
 
 use super::engine::Engine;
+use super::handler;
 use super::js::{Js, Kept, Scope};
 use super::registry::{self, Realm};
 use super::reply;
@@ -14,6 +15,7 @@ use super::settings;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::manager::Manager;
+use crate::panics::{self, caught, point};
 use crate::session::Thrown;
 
 /// An engine: the options of one NodeSession, its driver and its sessions. Functions take it by its `number`.
@@ -45,8 +47,26 @@ fn make(scope: Scope, options: Js, directory: &str, hooks: Js) -> Result<Made, T
     };
     let call_handler = hook(scope, hooks, "callHandler")?;
     let call_codec = hook(scope, hooks, "callCodec")?;
-    let engine = Engine::new(manager, scope, realm, call_handler, call_codec);
+    let number_of = hook(scope, hooks, "numberOf")?;
+    let engine = Engine::new(manager, scope, realm, call_handler, call_codec, number_of);
     Ok(Made::Engine(Box::new(engine), warnings))
+}
+
+/// Called by Node itself, where a panic would end the process.
+fn close(scope: Scope) {
+    let _ = caught(|| {
+        point("close");
+        registry::close(scope);
+    });
+}
+
+/// An object of named numbers.
+fn counts(scope: Scope, list: impl IntoIterator<Item = (&'static str, u64)>) -> Result<Js, Thrown> {
+    let object = scope.object()?;
+    for (name, count) in list {
+        scope.set(object, scope.string(name)?, scope.number(count as f64)?)?;
+    }
+    Ok(object)
 }
 
 enum Made {
@@ -58,7 +78,7 @@ enum Made {
 impl NodeSession {
     /// @param options the options of a NodeSession
     /// @param directory the absolute path at which relative paths start
-    /// @param hooks `{parse, stringify, callHandler, callCodec}`: functions of the application's realm
+    /// @param hooks `{parse, stringify, callHandler, callCodec, numberOf}`: functions of the application's realm
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
@@ -81,7 +101,7 @@ impl NodeSession {
         };
         let number = registry::add_engine(Rc::from(engine));
         // The hook runs while values of the environment can still be released.
-        env.add_env_cleanup_hook(scope, registry::close)?;
+        env.add_env_cleanup_hook(scope, close)?;
         Ok(NodeSession {
             number: Some(number),
             warnings,
@@ -92,6 +112,7 @@ impl NodeSession {
     /// Why the options were refused, as `{kind, code, message}`; `undefined` when they were not.
     #[napi(catch_unwind, ts_return_type = "object | undefined")]
     pub fn refused(&self, env: Env) -> Js {
+        point("entry");
         let scope = Scope(env.raw());
         let report = self
             .refused
@@ -112,28 +133,38 @@ impl NodeSession {
     /// What functions call this engine.
     #[napi(getter, catch_unwind)]
     pub fn number(&self) -> u32 {
+        point("entry");
         self.number.unwrap_or(u32::MAX)
     }
 
     /// What has happened so far, as counts.
     #[napi(catch_unwind, ts_return_type = "Record<string, number>")]
     pub fn stats(&self, env: Env) -> Js {
-        let scope = Scope(env.raw());
-        let counts = || {
-            let counts = scope.object().ok()?;
-            let engine = registry::engine(self.number?)?;
-            for (name, count) in engine.manager.stats.list() {
-                let (name, count) = (scope.string(name).ok()?, scope.number(count as f64).ok()?);
-                scope.set(counts, name, count).ok()?;
-            }
-            Some(counts)
-        };
-        counts().unwrap_or(Js::UNDEFINED)
+        let engine = self.number.and_then(registry::engine);
+        let stats = engine.map(|engine| counts(Scope(env.raw()), engine.manager.stats.list()));
+        stats.and_then(Result::ok).unwrap_or(Js::UNDEFINED)
+    }
+
+    /// How much is held now, by the engine and by its thread, as counts: for tests.
+    #[napi(catch_unwind, ts_return_type = "Record<string, number>")]
+    pub fn sizes(&self, env: Env) -> Js {
+        let engine = self.number.and_then(registry::engine);
+        let sizes = engine.map(|engine| {
+            let own = [
+                ("operations", engine.operations()),
+                ("calls", handler::calls()),
+            ];
+            let all = engine.manager.sizes().into_iter().chain(registry::sizes());
+            let all = all.chain(own).map(|(name, size)| (name, size as u64));
+            counts(Scope(env.raw()), all)
+        });
+        sizes.and_then(Result::ok).unwrap_or(Js::UNDEFINED)
     }
 
     /// Sentences for `process.emitWarning`.
     #[napi(getter, catch_unwind)]
     pub fn warnings(&self) -> Vec<String> {
+        point("entry");
         self.warnings.clone()
     }
 
@@ -159,6 +190,13 @@ impl NodeSession {
         self.with(|engine| engine.manager.config.strict_save)
     }
 
+    /// Longest time in which a session is loaded, in milliseconds.
+    #[napi(getter, catch_unwind)]
+    pub fn read_timeout(&self) -> f64 {
+        let engine = self.number.and_then(registry::engine);
+        engine.map_or(0.0, |engine| engine.manager.config.read_timeout.0 as f64)
+    }
+
     fn with(&self, ask: impl FnOnce(&Engine) -> bool) -> bool {
         self.number
             .and_then(registry::engine)
@@ -166,10 +204,18 @@ impl NodeSession {
     }
 }
 
+/// Whether a panic is what the last call threw. From its first call on, panics are told without their message.
+#[napi(catch_unwind)]
+pub fn take_panic() -> bool {
+    panics::install_hook();
+    panics::take()
+}
+
 impl ObjectFinalize for NodeSession {
     fn finalize(self, _env: Env) -> napi::Result<()> {
         if let Some(number) = self.number {
-            registry::remove_engine(number);
+            // Called by Node itself, where a panic would end the process.
+            let _ = caught(|| registry::remove_engine(number));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! Functions that may not be answered on the spot return a reply; see `reply::to_js` for its shape.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use super::engine::{Engine, Reply};
 use super::handler::{self, JsCodec, JsHandler};
 use super::js::{Js, Scope, Text};
 use super::live::JsLive;
+use super::lock;
 use super::registry::{self, Entry};
 use super::reply;
-use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
 use crate::manager::{Backing, Opened, Saved, Settled, Visit};
-use crate::session::{Plan, Session, Thrown, Unsavable};
+use crate::session::{Moment, Plan, Session, Thrown, Unsavable};
 use crate::session_id::SessionId;
 
 /// Gives a visit's session a number; 0 when there is none to be had.
@@ -29,6 +30,7 @@ fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
         wire: visit.wire.map(|wire| (id, wire)).into(),
         opened: None.into(),
         opening: None.into(),
+        lock: OnceCell::new(),
     });
     number.unwrap_or_default()
 }
@@ -44,11 +46,11 @@ pub(super) fn visit(
     }
 }
 
-fn to_js(scope: Scope, reply: Reply) -> Js {
+pub(super) fn to_js(scope: Scope, reply: Reply) -> Js {
     reply::to_js(scope, reply).unwrap_or(Js::UNDEFINED)
 }
 
-fn failed(scope: Scope, error: Error) -> Js {
+pub(super) fn failed(scope: Scope, error: Error) -> Js {
     to_js(scope, Reply::Failed(error))
 }
 
@@ -57,6 +59,12 @@ fn gone() -> Error {
         Code::Gone,
         "the session was destroyed while the request ran, and is not saved",
     )
+}
+
+fn conflict() -> Error {
+    let dropped =
+        "values that were changed in place had been removed by another request, and are not saved";
+    Error::new(Code::Gone, dropped)
 }
 
 /// Opens the session of a request on a built-in driver.
@@ -68,6 +76,33 @@ fn gone() -> Error {
 ///   has ended, `settleSession` lets it count
 #[napi(catch_unwind)]
 pub fn open_session(engine: u32, cookie: Option<Text>, verified: Option<Text>) -> f64 {
+    open(engine, cookie, verified, |_| {})
+}
+
+/// The same in lock mode: waits until no other request has the session, before it is loaded. A session that begins with
+/// this request is nobody else's.
+///
+/// @param lease for how long it then has the session to itself; in milliseconds
+/// @param wait for how long it waits at most; in milliseconds
+#[napi(catch_unwind)]
+pub fn open_locked_session(
+    engine: u32,
+    cookie: Option<Text>,
+    verified: Option<Text>,
+    lease: f64,
+    wait: f64,
+) -> f64 {
+    open(engine, cookie, verified, |entry| {
+        lock::set(entry, lease, wait)
+    })
+}
+
+fn open(
+    engine: u32,
+    cookie: Option<Text>,
+    verified: Option<Text>,
+    prepare: impl FnOnce(&Entry),
+) -> f64 {
     let Some(engine) = registry::engine(engine) else {
         return 0.0;
     };
@@ -83,7 +118,9 @@ pub fn open_session(engine: u32, cookie: Option<Text>, verified: Option<Text>) -
         Ok(_) if !may_exist => {
             entry.opened.replace(Some(Opened::Fresh));
         }
-        Ok(backing) => {
+        Ok(mut backing) => {
+            prepare(&entry);
+            backing.lock = entry.lock.get().cloned();
             if let Reply::Later(operation) = load(&entry, backing) {
                 entry.opening.set(Some(operation));
                 return -number;
@@ -138,19 +175,22 @@ pub fn new_session(engine: u32, id: Option<Text>) -> f64 {
 
 /// Where and how a session is stored: by a handler and payload hooks of JavaScript's where they are given, else as the
 /// options say.
-fn backing(engine: &Rc<Engine>, handler: Js, store: Js) -> Result<Backing> {
+fn backing(entry: &Entry, handler: Js, store: Js) -> Result<Backing> {
+    let engine = &entry.engine;
     let unusable = |Thrown| Error::new(Code::Internal, "the session handler cannot be kept");
     let is_given = |value: Js| engine.scope.type_of(value) == Ok(napi::ValueType::Object);
     let mut backing = match is_given(handler) {
         true => {
             let handler = JsHandler::new(engine.clone(), handler).map_err(unusable)?;
-            engine.manager.over_handler(Rc::new(handler))
+            let number = handler.number().map_err(unusable)?;
+            engine.manager.over_handler(Rc::new(handler), number)
         }
         false => engine.manager.built_in()?,
     };
     if is_given(store) {
         backing.codec = Rc::new(JsCodec::new(engine.clone(), store).map_err(unusable)?);
     }
+    backing.lock = entry.lock.get().cloned();
     Ok(backing)
 }
 
@@ -176,7 +216,7 @@ pub fn load_session(
     let Some(entry) = registry::entry(session) else {
         return Js::UNDEFINED;
     };
-    match backing(&entry.engine, handler, store) {
+    match backing(&entry, handler, store) {
         Ok(backing) => to_js(scope, load(&entry, backing)),
         Err(error) => {
             entry.opened.replace(Some(Opened::Failed(error)));
@@ -214,14 +254,15 @@ pub fn settle_session(env: Env, session: f64, #[napi(ts_arg_type = "object")] li
 
 /// Saves what a request changed.
 ///
-/// @param last whether the response ends: what is changed afterwards is not stored, and the sweep's lottery is drawn
-/// @returns a reply
+/// @param moment 0 when the session's id leaves with the head, 1 when the application asks, 2 when the response ends: what is
+///   changed afterwards is not stored, and the sweep's lottery is drawn
+/// @returns a reply; when that is `undefined` and the response ends, the session is retired already
 #[napi(catch_unwind, ts_return_type = "unknown")]
 pub fn save_session(
     env: Env,
     session: f64,
     #[napi(ts_arg_type = "object")] live: Js,
-    last: bool,
+    moment: u32,
     #[napi(ts_arg_type = "object | undefined")] handler: Js,
     #[napi(ts_arg_type = "object | undefined")] store: Js,
 ) -> Js {
@@ -235,7 +276,13 @@ pub fn save_session(
         realm: &entry.engine.realm,
         root: live,
     };
-    let plan = manager.plan(&entry.session, &live, last);
+    let moment = match moment {
+        0 => Moment::Announced,
+        1 => Moment::ByHand,
+        _ => Moment::Ended,
+    };
+    let last = moment == Moment::Ended;
+    let plan = manager.plan(&entry.session, &live, moment);
     let plan = match plan {
         Ok(plan) => plan,
         Err((Unsavable::Thrown, error)) => {
@@ -243,11 +290,14 @@ pub fn save_session(
         }
         Err((_, error)) => return failed(scope, error),
     };
-    match backing(&entry.engine, handler, store) {
+    match backing(&entry, handler, store) {
         Ok(backing) => {
             let reply = save(&entry, plan, backing.clone());
             if last && manager.draw_lottery(backing.is_handler) {
                 sweep(&entry.engine, backing);
+            }
+            if last && matches!(reply, Reply::Done) {
+                registry::retire(session, entry.session.attributes.size());
             }
             to_js(scope, reply)
         }
@@ -261,10 +311,36 @@ fn save(entry: &Rc<Entry>, plan: Plan, backing: Backing) -> Reply {
         let manager = &saving.engine.manager;
         match manager.save(&saving.session, plan, &backing).await {
             Ok(Saved::Done) => Reply::Done,
+            Ok(Saved::Dropped) => Reply::Conflict(conflict()),
             Ok(Saved::Gone) => Reply::Gone(gone()),
             Err(error) => Reply::Failed(error),
         }
     })
+}
+
+/// Removes a session's record; what is done to the session from then on is not stored. @returns a reply
+#[napi(catch_unwind, ts_return_type = "unknown")]
+pub fn destroy_session(
+    env: Env,
+    session: f64,
+    #[napi(ts_arg_type = "object | undefined")] handler: Js,
+    #[napi(ts_arg_type = "object | undefined")] store: Js,
+) -> Js {
+    let scope = Scope(env.raw());
+    let Some(entry) = registry::entry(session) else {
+        return Js::UNDEFINED;
+    };
+    let backing = match backing(&entry, handler, store) {
+        Ok(backing) => backing,
+        Err(error) => return failed(scope, error),
+    };
+    let ending = entry.clone();
+    let reply = entry.engine.begin(async move {
+        let manager = &ending.engine.manager;
+        let destroyed = manager.destroy(&ending.session, &backing).await;
+        destroyed.map_or_else(Reply::Failed, |()| Reply::Done)
+    });
+    to_js(scope, reply)
 }
 
 /// Lets a sweep begin that nobody waits for.
@@ -327,7 +403,8 @@ pub fn run_operations(env: Env, engine: u32) -> Js {
 ///
 /// @param step the number with which the handler was called
 /// @param error what went wrong, or `undefined` @param text what was read
-#[napi(catch_unwind, ts_return_type = "unknown[]")]
+/// @returns what `runOperations` does; `null` when the call was given up long ago
+#[napi(catch_unwind, ts_return_type = "unknown[] | null")]
 pub fn handler_replied(
     env: Env,
     engine: u32,
@@ -350,90 +427,15 @@ pub fn handler_replied(
             error,
         )),
     };
-    handler::replied(step, reply);
-    run_operations(env, engine)
-}
-
-/// An operation on one record of the built-in driver, for the JavaScript-visible handlers.
-///
-/// @param method `read`, `write` or `destroy` @returns a reply
-#[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn use_driver(env: Env, engine: u32, method: Text, id: Text, text: Option<Text>) -> Js {
-    let scope = Scope(env.raw());
-    let Some(engine) = registry::engine(engine) else {
-        return Js::UNDEFINED;
-    };
-    let Some(id) = SessionId::parse(id.as_str()) else {
-        let invalid = Error::new(
-            Code::Write,
-            "a session id is 40 characters of A-Z, a-z, 0-9, - and _",
-        );
-        return if method.as_str() == "read" {
-            Js::UNDEFINED
-        } else {
-            failed(scope, invalid)
-        };
-    };
-    let backing = match engine.manager.built_in() {
-        Ok(backing) => backing,
-        Err(error) => return failed(scope, error),
-    };
-    let using = engine.clone();
-    let text: Arc<str> = Arc::from(text.as_ref().map_or("", Text::as_str));
-    let reply = engine.begin(async move {
-        let used = match method.as_str() {
-            "read" => using.manager.read_record(&id, &backing).await,
-            "write" => using
-                .manager
-                .write_record(&id, &text, &backing)
-                .await
-                .map(|()| None),
-            _ => backing.driver.destroy(&id).await.map(|()| None),
-        };
-        match used {
-            Ok(Some(text)) => Reply::Text(text),
-            Ok(None) => Reply::Done,
-            Err(error) => Reply::Failed(error),
-        }
-    });
-    to_js(scope, reply)
-}
-
-/// Removes the records of the built-in driver that have been idle for longer than `maxAge` milliseconds. @returns a reply
-#[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn sweep_driver(env: Env, engine: u32, max_age: f64) -> Js {
-    let scope = Scope(env.raw());
-    let Some(engine) = registry::engine(engine) else {
-        return Js::UNDEFINED;
-    };
-    let sweeping = engine.clone();
-    let reply = engine.begin(async move {
-        let swept = match sweeping.manager.built_in() {
-            Ok(backing) => {
-                sweeping
-                    .manager
-                    .sweep_idle(&backing, Millis(max_age as i64))
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        swept.map_or_else(Reply::Failed, |()| Reply::Done)
-    });
-    to_js(scope, reply)
-}
-
-/// Seals (`seal`) or unseals a payload in the engine's form. @returns a string, or a report of what is wrong
-#[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn recode(env: Env, engine: u32, seal: bool, id: Text, text: Text) -> Js {
-    let scope = Scope(env.raw());
-    let Some(engine) = registry::engine(engine) else {
-        return Js::UNDEFINED;
-    };
-    let Some(id) = SessionId::parse(id.as_str()) else {
-        return Js::UNDEFINED;
-    };
-    match engine.manager.recode(seal, &id, text.as_str()) {
-        Ok(text) => to_js(scope, Reply::Text(text)),
-        Err(error) => failed(scope, error),
+    match handler::replied(step, reply) {
+        true => run_operations(env, engine),
+        false => scope.null().unwrap_or(Js::UNDEFINED),
     }
+}
+
+/// Whether the session of an id was destroyed or given up lately.
+#[napi(catch_unwind)]
+pub fn has_session_ended(engine: u32, id: Text) -> bool {
+    let (engine, id) = (registry::engine(engine), SessionId::parse(id.as_str()));
+    matches!((engine, id), (Some(engine), Some(id)) if engine.manager.is_ended(&id))
 }

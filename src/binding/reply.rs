@@ -16,6 +16,7 @@ pub fn to_js(scope: Scope, reply: Reply) -> Result<Js, Thrown> {
         Reply::Text(text) => scope.string(&text),
         Reply::Corrupt(error) => report(scope, "corrupt", &error),
         Reply::Gone(error) => report(scope, "gone", &error),
+        Reply::Conflict(error) => report(scope, "conflict", &error),
         Reply::Failed(error) => report(scope, "error", &error),
     }
 }

@@ -11,7 +11,8 @@ use napi_derive::napi;
 use super::js::{Js, Scope, Text};
 use super::live::JsLive;
 use super::registry::{self, Entry};
-use crate::session::{Thrown, csrf, flash};
+use crate::panics::point;
+use crate::session::{Sum, Thrown, csrf, flash};
 use crate::session_id::SessionId;
 
 /// Calls one rule; what it throws is pending already.
@@ -94,6 +95,25 @@ pub fn session_push(
     with(env, session, live, |entry, live| {
         entry.session.attributes.push(live, key.as_str(), &value)
     });
+}
+
+/// Adds to the number at a path. @returns the sum, or a string that says why there is none
+#[napi(catch_unwind, ts_return_type = "number | string")]
+pub fn session_increment(
+    env: Env,
+    session: f64,
+    #[napi(ts_arg_type = "object")] live: Js,
+    key: Text,
+    by: f64,
+) -> Js {
+    let sum = with(env, session, live, |entry, live| {
+        let sum = entry.session.attributes.increment(live, key.as_str(), by)?;
+        match sum {
+            Sum::Is(sum) => Ok(sum),
+            Sum::Refused(why) => live.scope.string(why),
+        }
+    });
+    sum.unwrap_or(Js::UNDEFINED)
 }
 
 /// Takes the value at a path out; `undefined` when there is none.
@@ -238,6 +258,26 @@ pub fn session_rename(session: f64, destroy: bool) -> bool {
     registry::entry(session).is_some_and(|entry| entry.session.rename(destroy) == Ok(true))
 }
 
+/// Drops everything; the caller goes on with a new live object, and saves. The session gets a new id and a new CSRF token.
+///
+/// @param keepId because it has been sent already @returns whether anything was dropped: not when the response has ended
+#[napi(catch_unwind)]
+pub fn session_invalidate(
+    env: Env,
+    session: f64,
+    #[napi(ts_arg_type = "object")] live: Js,
+    keep_id: bool,
+) -> bool {
+    let invalidated = with(env, session, live, |entry, live| {
+        let is_done = entry.session.invalidate(keep_id) == Ok(true);
+        if is_done {
+            entry.session.ensure_token(live)?;
+        }
+        Ok(is_done)
+    });
+    invalidated.unwrap_or(false)
+}
+
 /// Keeps a closed session readable until `forgetSession`.
 #[napi(catch_unwind)]
 pub fn pin_session(session: f64) {
@@ -253,12 +293,14 @@ pub fn forget_session(session: f64) {
 /// Whether a text is a valid session id.
 #[napi(catch_unwind)]
 pub fn is_session_id(id: Text) -> bool {
+    point("entry");
     SessionId::parse(id.as_str()).is_some()
 }
 
 /// A new session id. Shape: 40 characters of `A-Z a-z 0-9 - _`.
 #[napi(catch_unwind)]
 pub fn generate_id() -> String {
+    point("entry");
     SessionId::generate()
         .map(|id| id.as_str().to_owned())
         .unwrap_or_default()
@@ -267,6 +309,7 @@ pub fn generate_id() -> String {
 /// The codes of errors, in order.
 #[napi(catch_unwind)]
 pub fn error_codes() -> Vec<String> {
+    point("entry");
     crate::error::Code::ALL
         .iter()
         .map(|code| code.as_str().to_owned())

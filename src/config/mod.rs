@@ -4,6 +4,7 @@
 //! not know is left alone, since an application written for the original may carry any.
 
 mod cookie;
+mod locking;
 mod proxy;
 mod secret;
 mod setting;
@@ -16,6 +17,7 @@ use crate::cookie::CookieOptions;
 use crate::driver::Durability;
 use crate::error::{Error, Result};
 
+pub use locking::Locking;
 pub use proxy::TrustProxy;
 pub use secret::Secrets;
 pub use setting::Setting;
@@ -71,6 +73,13 @@ pub struct Config {
     pub fail_on_corrupt: bool,
     /// Option `rolling`: whether every response carries the cookie, or only one that recorded activity. Default: yes.
     pub rolling: bool,
+    /// Option `readTimeout`: longest time in which a session is loaded. Units: milliseconds, 1 to 2³¹ − 1. Default: 2000.
+    pub read_timeout: Millis,
+    /// Option `saveTimeout`: longest time in which a session is saved, its wait for earlier saves included. Units:
+    /// milliseconds, 1 to 2³¹ − 1. Default: 2000.
+    pub save_timeout: Millis,
+    /// Options `lock`, `lockLease` and `lockWait`: whether the requests of one session take turns. Default: no.
+    pub locking: Locking,
     lifetime: Millis,
     touch_interval: Option<Millis>,
 }
@@ -137,6 +146,9 @@ impl Config {
             strict_save: options.switch("strictSave", false)?,
             fail_on_corrupt: fail_on_corrupt(&options)?,
             rolling: options.switch("rolling", true)?,
+            read_timeout: timeout(&options, "readTimeout")?,
+            save_timeout: timeout(&options, "saveTimeout")?,
+            locking: Locking::parse(&options)?,
             lifetime,
             touch_interval: touch_interval(&options)?,
         };
@@ -194,6 +206,12 @@ fn fail_on_corrupt(options: &Options) -> Result<bool> {
         Setting::Text(text) if text == "error" => Ok(true),
         _ => Err(Error::config("onCorrupt", "'fresh' or 'error'")),
     }
+}
+
+/// A time limit that one of JavaScript's timers could measure.
+fn timeout(options: &Options, name: &str) -> Result<Millis> {
+    let limit = options.count(name, 2_000, 1..=(1 << 31) - 1)?;
+    Ok(Millis(i64::try_from(limit).unwrap_or(i64::MAX)))
 }
 
 fn touch_interval(options: &Options) -> Result<Option<Millis>> {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use hashlink::LruCache;
 
-use super::{Answer, Created, Driver, Record, Removed, Replaced, Sweep, Touched};
+use super::lease::Leases;
+use super::{Acquired, Answer, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::session_id::SessionId;
@@ -35,28 +36,39 @@ pub trait Handler: fmt::Debug {
     fn collect_garbage(&self, max_age: Millis) -> Result<()>;
 }
 
-/// When the sessions of a handler were last active, as far as this process knows.
-pub struct Activity(RefCell<LruCache<SessionId, Millis>>);
+/// What a handler cannot keep, as far as this process knows it: when sessions were last active, and who has their leases.
+pub struct Activity {
+    last: RefCell<LruCache<SessionId, Millis>>,
+    leases: RefCell<Leases>,
+}
 
 impl Default for Activity {
     fn default() -> Self {
-        Activity(RefCell::new(LruCache::new(REMEMBERED)))
+        Activity {
+            last: RefCell::new(LruCache::new(REMEMBERED)),
+            leases: RefCell::default(),
+        }
     }
 }
 
 impl Activity {
+    /// Sessions of which something is remembered.
+    pub fn size(&self) -> usize {
+        self.last.borrow().len() + self.leases.borrow().len()
+    }
+
     fn record(&self, id: SessionId, now: Millis) {
-        self.0.borrow_mut().insert(id, now);
+        self.last.borrow_mut().insert(id, now);
     }
 
     fn last(&self, id: &SessionId) -> Millis {
-        self.0.borrow_mut().get(id).copied().unwrap_or_default()
+        self.last.borrow_mut().get(id).copied().unwrap_or_default()
     }
 }
 
 impl fmt::Debug for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Activity({} sessions)", self.0.borrow().len())
+        write!(f, "Activity({} sessions)", self.last.borrow().len())
     }
 }
 
@@ -174,5 +186,25 @@ impl Driver for HandlerDriver {
             removed: 0,
             done: true,
         }))
+    }
+    /// A handler has no locks, so a lease keeps out only requests of the same NodeSession.
+    fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Answer<Acquired> {
+        let mut leases = self.activity.leases.borrow_mut();
+        Answer::now(Ok(leases.acquire(id, owner, lease, now)))
+    }
+
+    fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
+        self.activity.leases.borrow_mut().release(id, owner);
+        Answer::now(Ok(()))
+    }
+
+    fn shares_leases(&self) -> bool {
+        false
     }
 }

@@ -10,11 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashlink::linked_hash_map::Entry;
 use hashlink::{DefaultHashBuilder, LinkedHashMap};
 
-use super::{Answer, Bounds, Created, Driver, Record, Removed, Replaced, Sweep, Touched};
+use super::lease::Leases;
+use super::{
+    Acquired, Answer, Bounds, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched,
+};
 use crate::clock::{Millis, is_idle};
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
-use crate::worker;
+use crate::worker::Lane;
 
 /// Records that a shard is meant for. Its table grows under its lock, and a request would feel that of a larger one.
 const SHARD_RECORDS: usize = 4_096;
@@ -38,13 +41,19 @@ const _: () = assert!(size_of::<(SessionId, Record)>() == 64);
 pub struct Memory {
     bounds: Bounds,
     store: Arc<Store>,
+    lane: Lane,
 }
 
 impl Memory {
     /// An empty storage for at most `max_sessions` records; at least one is kept.
     pub fn new(bounds: Bounds, max_sessions: usize) -> Self {
         let store = Arc::new(Store::new(max_sessions));
-        Self { bounds, store }
+        let lane = Lane::default();
+        Self {
+            bounds,
+            store,
+            lane,
+        }
     }
 
     fn check_size(&self, payload: &str) -> Result<()> {
@@ -113,7 +122,28 @@ impl Driver for Memory {
 
     fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep> {
         let store = Arc::clone(&self.store);
-        Answer::later(worker::blocking(move || Ok(store.sweep(cutoff, limit))))
+        let sweep = move || Ok(store.sweep(cutoff, limit));
+        Answer::later(self.lane.blocking(sweep))
+    }
+
+    fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Answer<Acquired> {
+        let acquired = lock(&self.store.leases).acquire(id, owner, lease, now);
+        Answer::now(Ok(acquired))
+    }
+
+    fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
+        lock(&self.store.leases).release(id, owner);
+        Answer::now(Ok(()))
+    }
+
+    fn shares_leases(&self) -> bool {
+        false
     }
 }
 
@@ -137,6 +167,8 @@ struct Store {
     places: AtomicUsize,
     /// The shard at which the next step of a sweep begins.
     next_swept: AtomicUsize,
+    /// Of lock mode. Few at a time, so one map does for all shards.
+    leases: Mutex<Leases>,
 }
 
 impl Store {
@@ -147,6 +179,7 @@ impl Store {
             chooser: DefaultHashBuilder::default(),
             places: AtomicUsize::new(max_sessions.max(1)),
             next_swept: AtomicUsize::new(0),
+            leases: Mutex::default(),
         }
     }
 
@@ -303,9 +336,10 @@ impl Shard {
     }
 }
 
-/// Locks a shard for a few lines. One that is poisoned is whole all the same: nothing panics halfway through a change.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks a shard, or the leases, for a few lines. What is poisoned is whole all the same: nothing panics halfway through a
+/// change.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,15 +5,20 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(feature = "faults")]
+pub mod faulty;
 #[cfg(unix)]
 pub mod file;
 pub mod handler;
+mod lease;
 pub mod memory;
+mod pace;
 pub mod sqlite;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -21,6 +26,8 @@ use crate::clock::Millis;
 use crate::config::{Config, TouchDefault};
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
+
+pub use lease::{Acquired, Owner};
 
 #[cfg(test)]
 pub(crate) use conformance::conformance;
@@ -89,10 +96,18 @@ pub fn find(name: &str) -> Result<&'static BuiltIn> {
         .ok_or_else(unknown)
 }
 
+/// The driver as it is used: itself, but with the feature `faults` one whose operations panic where a test says so.
+pub fn as_tested(driver: Rc<dyn Driver>) -> Rc<dyn Driver> {
+    #[cfg(feature = "faults")]
+    let driver = Rc::new(faulty::Faulty(driver));
+    driver
+}
+
 /// What an acknowledged write survives, for drivers that keep files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the process, however sudden. A power loss can cost the last writes, never a whole record.
+    /// The end of the process, however sudden. A power loss can undo the writes of the last seconds, and a file that was
+    /// written in the last of them can be empty after it.
     #[default]
     Process,
     /// A power loss too: a write is acknowledged when the disk has it.
@@ -155,6 +170,10 @@ pub struct Bounds {
     pub idle_timeout: Millis,
     /// Largest payload in bytes that is read or written.
     pub max_payload: usize,
+    /// How long a load may wait for others before the driver itself gives it up: a little less than its caller waits.
+    pub read_patience: Millis,
+    /// The same for what changes something.
+    pub write_patience: Millis,
 }
 
 /// A storage implementation.
@@ -203,6 +222,30 @@ pub trait Driver: fmt::Debug {
     ///
     /// One bounded step, done off the calling thread. `Sweep::done` says that a whole pass has ended.
     fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep>;
+
+    /// Gives `owner` the lease of `id` for `lease` from `now` on, unless another has it: for lock mode only.
+    ///
+    /// Of two owners who ask at the same time, in whatever process, one gets it. A lease ends by `release` or at
+    /// `now + lease`, and is then anybody's. Whoever has one and asks again is told whether it was `Kept`, also past its
+    /// end if nobody else has had it since; only then has nobody else come in between. A lease has nothing to do with a
+    /// record, which need not be there.
+    ///
+    /// # Errors
+    ///
+    /// `ERR_SESSION_WRITE` and `ERR_SESSION_TIMEOUT` as for a record; nothing is held then, or runs out by itself.
+    fn acquire(&self, id: &SessionId, owner: Owner, lease: Millis, now: Millis)
+    -> Answer<Acquired>;
+
+    /// Ends `owner`'s lease of `id`. Where it has none, nothing happens, which is a success.
+    fn release(&self, id: &SessionId, owner: Owner) -> Answer<()>;
+
+    /// Whether leases keep out other processes too, or only requests in this one.
+    fn shares_leases(&self) -> bool;
+
+    /// Whether an `ERR_SESSION_TIMEOUT` of this driver tells that the storage is held up as a whole, and not one record.
+    fn times_out_as_a_whole(&self) -> bool {
+        true
+    }
 }
 
 /// What one step of a sweep did.

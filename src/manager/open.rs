@@ -6,6 +6,7 @@ use super::stats::Stats;
 use super::{Backing, Manager};
 use crate::driver::Record;
 use crate::error::{Code, Error, Result};
+use crate::panics::{caught, point};
 use crate::session::text::Fault;
 use crate::session::{Base, Live, Session, Stage, Stored, Thrown};
 use crate::session_id::SessionId;
@@ -35,14 +36,12 @@ pub enum Settled {
 }
 
 impl Manager {
-    /// Loads a session's record. What was found counts from [`Manager::settle`] on.
-    pub async fn load(&self, session: &Session, backing: &Backing) -> Opened {
+    /// Loads a session's record, however long that takes.
+    pub(super) async fn open(&self, session: &Session, backing: &Backing) -> Opened {
         session.stage.set(Stage::Loading);
         let id = session.id();
-        if self.creating.borrow().contains(&id) {
-            // A visitor who was just given this id must not be given another one because its record is on its way.
-            drop(self.turns.take(id).await);
-        }
+        // A visitor who was just given this id must not be given another one because its record is on its way.
+        self.creating.done(&id).await;
         let record = match backing.driver.load(&id, self.clock.now()).await {
             Ok(Some(record)) => record,
             Ok(None) => return Opened::Fresh,
@@ -85,6 +84,23 @@ impl Manager {
         live: &L,
         opened: Opened,
     ) -> Result<Settled, Thrown> {
+        let settled = caught(|| {
+            point("settle");
+            self.let_count(session, live, opened)
+        });
+        settled.unwrap_or_else(|panicked| {
+            session.stage.set(Stage::Detached);
+            let error = panicked.error("the session could not be opened");
+            Ok(Settled::Detached(error))
+        })
+    }
+
+    fn let_count<L: Live>(
+        &self,
+        session: &Session,
+        live: &L,
+        opened: Opened,
+    ) -> Result<Settled, Thrown> {
         let is_visitors = session.identity.borrow().from_visitor;
         let (rename, settled) = match opened {
             Opened::Found(found) => {
@@ -116,6 +132,7 @@ impl Manager {
         id: &SessionId,
         payload: &Arc<str>,
     ) -> Result<(Base, bool)> {
+        point("unseal");
         let loaded = backing.codec.to_text(id, payload)?;
         if loaded.text.len() > self.config.max_bytes {
             return Err(self.too_large("a stored session is"));

@@ -29,6 +29,11 @@ impl Default for Parsed {
 }
 
 impl Parsed {
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().bases.len()
+    }
+
     /// The base of a session's text, if exactly that text was checked before.
     pub(super) fn find(&self, id: &SessionId, text: &Arc<str>) -> Option<Base> {
         let mut remembered = self.0.borrow_mut();

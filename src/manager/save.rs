@@ -3,26 +3,44 @@
 use std::sync::Arc;
 
 use super::{Backing, Manager, Stats};
-use crate::driver::{Created, Replaced, Touched};
+use crate::driver::Touched;
 use crate::error::{Code, Error, Result};
-use crate::session::change::Change;
-use crate::session::{Cookie, Live, Plan, Session, Snapshot, Stage, Stored, Unsavable};
+use crate::panics::{caught, point};
+use crate::session::{Cookie, Live, Moment, Plan, Session, Stage, Unsavable};
 use crate::session_id::SessionId;
 
 /// How often a save is tried on a record that others keep changing.
-const MAX_CONFLICTS: usize = 1_000;
+pub(super) const MAX_CONFLICTS: usize = 1_000;
 
 /// What saving did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved {
     /// Everything there was to store is stored.
     Done,
+    /// The same, but for changes in place to what another request had removed meanwhile.
+    Dropped,
     /// The record went while the request ran; nothing was stored.
     Gone,
 }
 
+/// What a save tells. What a save by hand did not store is told once more when the response ends, as an event.
+fn told(session: &Session, saved: Saved) -> Saved {
+    match saved {
+        Saved::Gone => session.is_gone.set(true),
+        Saved::Dropped => session.has_dropped.set(true),
+        Saved::Done => {}
+    }
+    let is_over = session.stage.get() == Stage::Closed;
+    match saved {
+        _ if is_over && session.is_gone.get() => Saved::Gone,
+        Saved::Done if is_over && session.has_dropped.get() => Saved::Dropped,
+        Saved::Dropped if !is_over => Saved::Done,
+        saved => saved,
+    }
+}
+
 impl Manager {
-    /// Works out what has to be stored; with `last`, the request is over for the session.
+    /// Works out what has to be stored.
     ///
     /// # Errors
     ///
@@ -31,15 +49,21 @@ impl Manager {
         &self,
         session: &Session,
         live: &L,
-        last: bool,
+        moment: Moment,
     ) -> Result<Plan, (Unsavable, Error)> {
-        let plan = session.plan(live, self.config.max_depth);
-        if last {
-            session.stage.set(Stage::Closed);
-        }
+        let planned = caught(|| {
+            point("plan");
+            session.plan(live, self.config.max_depth, moment)
+        });
+        let plan = planned.unwrap_or_else(|_| {
+            if moment == Moment::Ended {
+                session.stage.set(Stage::Closed);
+            }
+            Err(Unsavable::Panicked)
+        });
         plan.map_err(|why| {
             if !session.is_stored() {
-                session.cookie.set(Cookie::Withheld);
+                session.withhold_cookie();
             }
             (why, self.unsavable(why))
         })
@@ -60,88 +84,94 @@ impl Manager {
                 Code::Depth,
                 format!("the session's attributes are nested deeper than {depth} levels"),
             ),
+            Unsavable::Panicked => (
+                Code::Internal,
+                "what the request changed could not be worked out".to_owned(),
+            ),
         };
         Error::new(code, message)
     }
 
-    /// Stores what `plan` says. Saves of one session take turns.
-    pub async fn save(&self, session: &Session, plan: Plan, backing: &Backing) -> Result<Saved> {
+    /// Stores what `plan` says, however long that takes. Saves of one session take turns.
+    pub(super) async fn store(
+        &self,
+        session: &Session,
+        plan: Plan,
+        backing: &Backing,
+    ) -> Result<Saved> {
         let saved = match plan {
-            Plan::Drop { changed: false } => return Ok(Saved::Done),
+            Plan::Drop { changed: false } => Ok(Saved::Done),
             Plan::Drop { changed: true } => {
                 let lost = "a session that could not be read was changed, and is not saved";
                 return Err(Error::new(Code::Write, lost));
             }
             Plan::Touch => self.touch(session, backing).await,
-            Plan::Write(snapshot) => self.write_in_turn(session, snapshot, backing).await,
+            Plan::Write(snapshot) => self.write(session, snapshot, backing).await,
         };
         match &saved {
-            Ok(Saved::Done) => {}
+            Ok(Saved::Done | Saved::Dropped) => {}
             Ok(Saved::Gone) => {
                 Stats::count(&self.stats.gone);
-                session.cookie.set(Cookie::Withheld);
+                for id in session.has_gone() {
+                    self.ended.remember(id);
+                }
             }
             Err(_) => {
                 Stats::count(&self.stats.write_errors);
                 if !session.is_stored() {
-                    session.cookie.set(Cookie::Withheld);
+                    session.withhold_cookie();
                 }
             }
         }
-        if saved.is_ok() {
-            self.destroy_doomed(session, backing).await?;
-        }
-        saved
+        let saved = saved?;
+        self.destroy_doomed(session, backing).await?;
+        Ok(told(session, saved))
     }
 
-    /// Removes the records that a new id was to replace. One that cannot be removed stays on the list.
+    /// Removes the records that have to go. One that cannot be removed stays on the list, for the next save.
     async fn destroy_doomed(&self, session: &Session, backing: &Backing) -> Result<()> {
-        let doomed = std::mem::take(&mut session.identity.borrow_mut().doomed);
+        let doomed = session.identity.borrow().doomed.clone();
         let mut failed = Ok(());
         for id in doomed {
-            if id == session.id() {
+            if session.needs(&id) {
+                continue;
+            }
+            // Saves that came before end first, so that none of them can make the record anew.
+            let _turn = self.turns.take(id).await;
+            if !session.identity.borrow().doomed.contains(&id) {
                 continue;
             }
             match backing.driver.destroy(&id).await {
-                Ok(()) => Stats::count(&self.stats.destroyed),
-                Err(error) => {
-                    session.identity.borrow_mut().doomed.push(id);
-                    failed = Err(error);
+                Ok(()) => {
+                    let mut identity = session.identity.borrow_mut();
+                    identity.doomed.retain(|doomed| *doomed != id);
+                    self.has_ended(id);
                 }
+                Err(error) => failed = Err(error),
             }
         }
         failed
     }
 
-    async fn write_in_turn(
-        &self,
-        session: &Session,
-        snapshot: Snapshot,
-        backing: &Backing,
-    ) -> Result<Saved> {
-        let id = self.adopt_or_rename(session, backing).await?;
-        let _turn = self.turns.take(id).await;
-        let is_new = !session.is_stored() && self.creating.borrow_mut().insert(id);
-        let written = self.write(session, id, snapshot, backing).await;
-        if is_new {
-            self.creating.borrow_mut().remove(&id);
-        }
-        written
+    /// Whether the session of an id was destroyed or given up lately.
+    pub fn is_ended(&self, id: &SessionId) -> bool {
+        self.ended.has(id)
     }
 
-    /// The id to save under. A session saved without having been started keeps a visitor's id only if it is stored.
-    async fn adopt_or_rename(&self, session: &Session, backing: &Backing) -> Result<SessionId> {
-        let unproven = session.stage.get() == Stage::New && session.identity.borrow().from_visitor;
-        if unproven
-            && backing
-                .driver
-                .load(&session.id(), self.clock.now())
-                .await?
-                .is_none()
-        {
-            session.rename(false)?;
+    /// Notes that a record was removed.
+    pub(super) fn has_ended(&self, id: SessionId) {
+        Stats::count(&self.stats.destroyed);
+        self.ended.remember(id);
+    }
+
+    /// Ends a session: removes its record, whatever other requests are doing to it.
+    pub(super) async fn end(&self, session: &Session, backing: &Backing) -> Result<()> {
+        session.end();
+        let destroyed = self.destroy_doomed(session, backing).await;
+        if destroyed.is_err() {
+            Stats::count(&self.stats.write_errors);
         }
-        Ok(session.id())
+        destroyed
     }
 
     async fn touch(&self, session: &Session, backing: &Backing) -> Result<Saved> {
@@ -159,149 +189,13 @@ impl Manager {
                 false => None,
             };
             if backing.driver.touch(&id, now).await? == Touched::Gone {
-                session.cookie.set(Cookie::Withheld);
+                self.ended.remember(id);
+                session.withhold_cookie();
             }
         } else {
             session.cookie.set(Cookie::Optional);
         }
         Ok(Saved::Done)
-    }
-
-    async fn write(
-        &self,
-        session: &Session,
-        id: SessionId,
-        snapshot: Snapshot,
-        backing: &Backing,
-    ) -> Result<Saved> {
-        let known = {
-            let identity = session.identity.borrow();
-            let stored = identity.stored.as_ref().filter(|stored| stored.id == id);
-            stored.map(|stored| (stored.payload.clone(), stored.others.clone()))
-        };
-        let change = match known {
-            Some(_) => snapshot.change.clone(),
-            None => Change::whole(&snapshot.text),
-        };
-        let (mut text, mut expected) = match known {
-            Some((payload, Some(others))) => (change.apply(&others), Some(payload)),
-            Some((payload, None)) => (snapshot.text.clone(), Some(payload)),
-            None => (snapshot.text.clone(), None),
-        };
-        for _ in 0..MAX_CONFLICTS {
-            let payload = self.payload(backing, &id, &text)?;
-            match self
-                .offer(backing, &id, expected.as_ref(), &payload)
-                .await?
-            {
-                Replaced::Replaced => {
-                    return Ok(self.stored(session, id, &snapshot, text, payload));
-                }
-                Replaced::Gone => return Ok(Saved::Gone),
-                Replaced::Conflict(current) => {
-                    Stats::count(&self.stats.conflicts);
-                    text = change.apply(&backing.codec.to_text(&id, &current)?.text);
-                    expected = Some(current);
-                }
-            }
-        }
-        let contested = "a session was changed by others whenever it was saved";
-        Err(Error::new(Code::Timeout, contested))
-    }
-
-    /// Puts a payload in the place of the expected one, or makes the record where none is expected.
-    async fn offer(
-        &self,
-        backing: &Backing,
-        id: &SessionId,
-        expected: Option<&Arc<str>>,
-        payload: &Arc<str>,
-    ) -> Result<Replaced> {
-        let (driver, now) = (&backing.driver, self.clock.now());
-        if let Some(expected) = expected {
-            return driver.replace(id, expected, payload, now).await;
-        }
-        if driver.create(id, payload, now).await? == Created::Created {
-            Stats::count(&self.stats.created);
-            return Ok(Replaced::Replaced);
-        }
-        let record = driver.load(id, now).await?;
-        if record.is_none() {
-            // An idle record is in the way that nobody can load any more.
-            driver.destroy(id).await?;
-            if driver.create(id, payload, now).await? == Created::Created {
-                Stats::count(&self.stats.created);
-                return Ok(Replaced::Replaced);
-            }
-        }
-        Ok(record.map_or(Replaced::Gone, |record| Replaced::Conflict(record.payload)))
-    }
-
-    /// The payload of a text that is not too large.
-    fn payload(&self, backing: &Backing, id: &SessionId, text: &str) -> Result<Arc<str>> {
-        match text.len() <= self.config.max_bytes {
-            true => backing.codec.to_payload(id, &Arc::from(text)),
-            false => Err(self.too_large("the session's attributes are")),
-        }
-    }
-
-    /// Notes what is stored now, for another save in the same request.
-    fn stored(
-        &self,
-        session: &Session,
-        id: SessionId,
-        snapshot: &Snapshot,
-        text: String,
-        payload: Arc<str>,
-    ) -> Saved {
-        if session.stage.get() != Stage::Closed {
-            session.attributes.saved(snapshot, self.config.max_depth);
-        }
-        let others = (text != snapshot.text).then(|| Arc::from(text));
-        session.identity.borrow_mut().stored = Some(Stored {
-            id,
-            payload,
-            last_activity: self.clock.now(),
-            is_stale: false,
-            others,
-        });
-        session.cookie.set(Cookie::Due);
-        Saved::Done
-    }
-
-    /// The text stored under `id`, in whatever form it is, for a JavaScript-visible handler.
-    pub async fn read_record(&self, id: &SessionId, backing: &Backing) -> Result<Option<Arc<str>>> {
-        let record = backing.driver.load(id, self.clock.now()).await?;
-        Ok(record.map(|record| record.payload))
-    }
-
-    /// Stores a text under `id`, whatever is there, for a JavaScript-visible handler.
-    pub async fn write_record(
-        &self,
-        id: &SessionId,
-        text: &Arc<str>,
-        backing: &Backing,
-    ) -> Result<()> {
-        let now = self.clock.now();
-        for _ in 0..MAX_CONFLICTS {
-            if backing.driver.create(id, text, now).await? == Created::Created {
-                return Ok(());
-            }
-            let mut expected = text.clone();
-            while let Replaced::Conflict(current) = {
-                let replaced = backing.driver.replace(id, &expected, text, now).await?;
-                if replaced == Replaced::Replaced {
-                    return Ok(());
-                }
-                replaced
-            } {
-                expected = current;
-            }
-        }
-        Err(Error::new(
-            Code::Timeout,
-            "a session record was changed by others whenever it was written",
-        ))
     }
 
     /// A payload of the configured form from a text, or a text from such a payload.

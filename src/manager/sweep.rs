@@ -8,6 +8,8 @@ use crate::error::Result;
 const SWEEP_STEP: usize = 1_000;
 /// Shortest time between two sweeps, however often the lottery is hit. Units: milliseconds.
 const SWEEP_PAUSE: Millis = Millis(1_000);
+/// A step that takes longer has met a storage that hangs; another sweep may try again.
+const STEP_LIMIT: Millis = Millis(30_000);
 
 impl Manager {
     /// Draws the lottery at the end of a request: whether a sweep should begin now.
@@ -18,15 +20,20 @@ impl Manager {
         if lottery.hits == 0 || self.is_sweeping.get() {
             return false;
         }
+        let is_hit = self.draw() % lottery.draws < lottery.hits;
+        let has_rested = || self.swept_at.get() + SWEEP_PAUSE <= self.clock.now();
+        is_hit && (is_handler || has_rested())
+    }
+
+    /// A number that nobody should rely on not to guess.
+    pub(super) fn draw(&self) -> u32 {
         // Xorshift: which request sweeps is no secret, and the system's random source costs more than the draw is worth.
         let mut drawn = self.luck.get();
         drawn ^= drawn << 13;
         drawn ^= drawn >> 7;
         drawn ^= drawn << 17;
         self.luck.set(drawn);
-        let is_hit = (drawn >> 32) as u32 % lottery.draws < lottery.hits;
-        let has_rested = || self.swept_at.get() + SWEEP_PAUSE <= self.clock.now();
-        is_hit && (is_handler || has_rested())
+        (drawn >> 32) as u32
     }
 
     /// Removes idle records, step by step. Only one sweep of a manager runs at a time.
@@ -40,21 +47,26 @@ impl Manager {
         if self.is_sweeping.replace(true) {
             return Ok(());
         }
+        let _sweeping = Sweeping(self);
         let cutoff = self.clock.now() - max_age;
-        let outcome = loop {
-            match backing.driver.sweep(cutoff, SWEEP_STEP).await {
-                Ok(step) => {
-                    Stats::add(&self.stats.swept, step.removed as u64);
-                    if step.done {
-                        break Ok(());
-                    }
-                }
-                Err(error) => break Err(error),
+        loop {
+            let step = backing.driver.sweep(cutoff, SWEEP_STEP);
+            let step = self.within(STEP_LIMIT, "cannot sweep", step).await??;
+            Stats::add(&self.stats.swept, step.removed as u64);
+            if step.done {
+                return Ok(());
             }
-        };
-        self.is_sweeping.set(false);
-        self.swept_at.set(self.clock.now());
-        outcome
+        }
+    }
+}
+
+/// A sweep that is under way; over when it is dropped, however it ended.
+struct Sweeping<'m>(&'m Manager);
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.is_sweeping.set(false);
+        self.0.swept_at.set(self.0.clock.now());
     }
 }
 

@@ -19,14 +19,24 @@ pub(super) struct Turns {
 }
 
 impl Turns {
+    /// Sessions that are being saved, and those that wait for it.
+    pub(super) fn len(&self) -> usize {
+        self.busy.borrow().len() + self.waiting.borrow().len()
+    }
+
     /// Waits until no other save of `id` runs, and keeps others out until the turn is dropped.
     pub(super) async fn take(&self, id: SessionId) -> Turn<'_> {
-        let mut ticket: Option<Ticket> = None;
+        let mut waiter = Waiter {
+            turns: self,
+            id,
+            ticket: None,
+        };
         poll_fn(|context| {
             if self.busy.borrow_mut().insert(id) {
+                waiter.ticket = None;
                 return Poll::Ready(Turn { turns: self, id });
             }
-            match &ticket {
+            match &waiter.ticket {
                 Some(queued) if Rc::strong_count(queued) > 1 => {
                     queued.replace(context.waker().clone());
                 }
@@ -40,12 +50,19 @@ impl Turns {
                         true => queue.push_front(new.clone()),
                         false => queue.push_back(new.clone()),
                     }
-                    ticket = Some(new);
+                    waiter.ticket = Some(new);
                 }
             }
             Poll::Pending
         })
         .await
+    }
+
+    /// Calls the next in the queue who still waits.
+    fn call_next(&self, id: &SessionId) {
+        if let Some(next) = self.next(id) {
+            next.borrow().wake_by_ref();
+        }
     }
 
     /// The next in the queue who still waits.
@@ -71,8 +88,23 @@ pub(super) struct Turn<'t> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.turns.busy.borrow_mut().remove(&self.id);
-        if let Some(next) = self.turns.next(&self.id) {
-            next.borrow().wake_by_ref();
+        self.turns.call_next(&self.id);
+    }
+}
+
+/// Someone in the queue. Whoever was called and gives up before taking the turn hands the call on.
+struct Waiter<'t> {
+    turns: &'t Turns,
+    id: SessionId,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let was_called = |ticket: &Ticket| Rc::strong_count(ticket) == 1;
+        let is_called = self.ticket.as_ref().is_some_and(was_called);
+        if is_called && !self.turns.busy.borrow().contains(&self.id) {
+            self.turns.call_next(&self.id);
         }
     }
 }
@@ -81,7 +113,9 @@ impl Drop for Turn<'_> {
 mod tests {
     use std::future::Future;
     use std::pin::pin;
-    use std::task::Context;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
 
     use super::*;
 
@@ -105,6 +139,34 @@ mod tests {
         drop(second);
         drop(first);
         assert!(turns.waiting.borrow().is_empty());
+        assert!(third.as_mut().poll(&mut context).is_ready());
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn one_who_is_called_and_gives_up_hands_the_call_on() {
+        let turns = Turns::default();
+        let mut deaf = Context::from_waker(Waker::noop());
+        let first = Box::pin(turns.take(id())).as_mut().poll(&mut deaf);
+        let (mut second, mut third) = (Box::pin(turns.take(id())), Box::pin(turns.take(id())));
+        assert!(second.as_mut().poll(&mut deaf).is_pending());
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(third.as_mut().poll(&mut context).is_pending());
+        drop(first);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 0);
+        drop(second);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
         assert!(third.as_mut().poll(&mut context).is_ready());
     }
 }

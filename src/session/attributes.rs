@@ -7,17 +7,26 @@
 //! Compat: `get`, `set`, `push`, `pull`, `forget`, `flush` and `all` of `lib/store/Store.js`.
 
 use std::cell::RefCell;
+use std::mem::replace;
 use std::sync::Arc;
 
 use super::base::{Base, Holds, Piece, Slots, State};
+use super::flash::Aged;
 use super::live::{Kind, Live, Thrown};
 use super::path::Segment;
+use super::recorded::{self, Act, Expired, Name, Path, Recorded};
 use super::text;
+use super::tree::Node;
 use super::walk::{Look, long_path};
 
-/// How far beyond an array's end a path may write. Each skipped element is stored as `null`, and JavaScript visits them
-/// one by one; a write further out is ignored, as a write into a number is.
-const MAX_GAP: u32 = 1_000;
+/// What incrementing gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sum<V> {
+    /// The sum.
+    Is(V),
+    /// Nothing was done; says why.
+    Refused(&'static str),
+}
 
 /// The key-value bag behind `req.session`.
 #[derive(Debug)]
@@ -39,8 +48,8 @@ impl Attributes {
                 base,
                 slots: None,
                 exposed: false,
-                flushes: 0,
-                saved_flushes: 0,
+                recorded: Recorded::default(),
+                aged: Aged::default(),
             }),
         }
     }
@@ -56,12 +65,18 @@ impl Attributes {
     pub fn load(&self, base: Base) -> bool {
         let mut state = self.state.borrow_mut();
         let early = state.slots.take().unwrap_or_default();
-        state.base = base;
+        state.recorded.cleared = false;
+        state
+            .recorded
+            .ops
+            .retain(|op| base.find(&text::decode(&op.path[0].quoted)).is_none());
+        let earlier = replace(&mut state.base, base);
         for slot in early.iter() {
             // What is only in the old base was not put, but loaded before.
             let is_put = !matches!(slot.holds, Holds::Base(_));
-            if is_put && state.hold(&slot.name).is_none() {
-                state.keep(&slot.name, slot.holds.clone());
+            let name = slot.name(&earlier);
+            if is_put && state.hold(&name).is_none() {
+                state.keep(&name, slot.holds.clone());
             }
         }
         state.exposed
@@ -107,41 +122,141 @@ impl Attributes {
     /// Writing into a number, a string or a boolean is ignored, as in the original.
     pub fn set<L: Live>(&self, live: &L, key: &str, value: &L::Value) -> Result<(), Thrown> {
         match long_path(key) {
-            Some(path) => self.set_path(live, &path, value),
-            None => self.set_top(live, key, value),
+            Some(path) => {
+                if self.set_path(live, &path, value)? {
+                    self.record(names(&path), Act::Put);
+                }
+            }
+            None => {
+                self.set_top(live, key, value)?;
+                self.record(recorded::top(key), Act::Put);
+            }
         }
+        Ok(())
+    }
+
+    fn record(&self, path: Path, act: Act) {
+        self.state.borrow_mut().recorded.add(path, act);
     }
 
     /// Appends to the array at `key`, made when missing; does nothing where something else is.
     pub fn push<L: Live>(&self, live: &L, key: &str, value: &L::Value) -> Result<(), Thrown> {
-        let Some(array) = self.get(live, key)? else {
-            let array = live.array()?;
-            live.define(&array, "0", value)?;
-            return self.set(live, key, &array);
+        let pushed = match self.get(live, key)? {
+            None => {
+                let array = live.array()?;
+                live.define(&array, "0", value)?;
+                self.set_unrecorded(live, key, &array)?
+            }
+            Some(array) if live.kind(&array)? == Kind::Array => {
+                let end = live.length(&array)?;
+                live.define(&array, &end.to_string(), value)?;
+                true
+            }
+            Some(_) => false,
         };
-        if live.kind(&array)? != Kind::Array {
-            return Ok(());
+        if pushed {
+            let path = self.resolve(live, key)?;
+            self.record(path, Act::Push(1));
         }
-        let end = live.length(&array)?;
-        live.define(&array, &end.to_string(), value)
+        Ok(())
+    }
+
+    /// Adds `by` to the number at `key`, where nothing and `null` count as 0.
+    pub fn increment<L: Live>(
+        &self,
+        live: &L,
+        key: &str,
+        by: f64,
+    ) -> Result<Sum<L::Value>, Thrown> {
+        let present = self.get(live, key)?;
+        let number = match &present {
+            None => Some(0.0),
+            Some(value) if live.kind(value)? == Kind::Null => Some(0.0),
+            Some(value) => live.number_of(value)?,
+        };
+        let Some(number) = number else {
+            let refused = "only a number can be incremented in the session";
+            return Ok(Sum::Refused(refused));
+        };
+        let sum = number + by;
+        if !sum.is_finite() {
+            let refused = "a sum in the session must be a finite number";
+            return Ok(Sum::Refused(refused));
+        }
+        let value = live.number(sum)?;
+        if self.set_unrecorded(live, key, &value)? {
+            let path = self.resolve(live, key)?;
+            self.record(path, Act::Increment(by));
+        }
+        Ok(Sum::Is(value))
+    }
+
+    fn set_unrecorded<L: Live>(
+        &self,
+        live: &L,
+        key: &str,
+        value: &L::Value,
+    ) -> Result<bool, Thrown> {
+        match long_path(key) {
+            Some(path) => self.set_path(live, &path, value),
+            None => self.set_top(live, key, value).map(|()| true),
+        }
     }
 
     /// Removes the attribute named `key` as it stands, or else what the path `key` leads to.
     pub fn forget<L: Live>(&self, live: &L, key: &str) -> Result<(), Thrown> {
+        let path = self.remove(live, key)?;
+        self.record(path, Act::Forget);
+        Ok(())
+    }
+
+    /// The same for a value that was flashed one request ago, by its key as the lists have it.
+    pub(super) fn expire<L: Live>(&self, live: &L, key: String) -> Result<(), Thrown> {
+        let path = self.remove(live, &text::decode(&key))?;
+        let loaded = {
+            let state = self.state.borrow();
+            let place = state.base.find(&text::decode(&path[0].quoted));
+            let value = place.and_then(|place| state.base.value(place));
+            let mut node = value.map(Node::text);
+            let found = node.as_mut().and_then(|node| node.at(&path[1..]));
+            found.map(|value| Box::from(&*value.as_text()))
+        };
+        self.record(path, Act::Expire(Expired { key, loaded }));
+        Ok(())
+    }
+
+    /// Notes what ageing did to the flash data.
+    pub(super) fn has_aged(&self, note: impl FnOnce(&mut Aged)) {
+        note(&mut self.state.borrow_mut().aged);
+    }
+
+    /// Where `key` leads: to an attribute of that name, or else along the path.
+    fn resolve<L: Live>(&self, live: &L, key: &str) -> Result<Path, Thrown> {
+        Ok(match long_path(key) {
+            Some(path) if !matches!(self.walk(live, &path)?, Look::Unreachable) => names(&path),
+            _ => recorded::top(key),
+        })
+    }
+
+    /// Removes what `forget` removes; gives where it was.
+    fn remove<L: Live>(&self, live: &L, key: &str) -> Result<Path, Thrown> {
         let is_top = !matches!(self.look_top(live, key)?, Look::Missing);
         let path = match long_path(key) {
             Some(path) if !is_top => path,
-            _ => return self.forget_top(live, key),
+            _ => {
+                self.forget_top(live, key)?;
+                return Ok(recorded::top(key));
+            }
         };
         if matches!(self.walk(live, &path)?, Look::Missing | Look::Unreachable) {
-            return Ok(());
+            return Ok(names(&path));
         }
         self.make_live(live, &path[0].name)?;
         let (last, parents) = path.split_last().expect("a path of two or more");
-        match self.walk(live, parents)? {
-            Look::Value(parent) => live.delete(&parent, &last.name),
-            _ => Ok(()),
+        if let Look::Value(parent) = self.walk(live, parents)? {
+            live.delete(&parent, &last.name)?;
         }
+        Ok(names(&path))
     }
 
     /// Takes the value at `key` out; `None` where JavaScript has `undefined`.
@@ -158,7 +273,7 @@ impl Attributes {
         let mut state = self.state.borrow_mut();
         state.slots = Some(Slots::default());
         state.exposed = false;
-        state.flushes = state.flushes.wrapping_add(1);
+        state.recorded.clear();
     }
 
     /// Lets a given object of the application's be the attributes.
@@ -173,7 +288,10 @@ impl Attributes {
         if self.state.borrow().exposed {
             return Ok(live.root());
         }
-        let slots = self.state.borrow().slots.clone();
+        let (slots, base) = {
+            let state = self.state.borrow();
+            (state.slots.clone(), state.base.clone())
+        };
         let all = match slots {
             None => {
                 let text = self.state.borrow().base.text.clone();
@@ -182,13 +300,14 @@ impl Attributes {
             Some(slots) => {
                 let all = live.object()?;
                 for slot in slots.iter() {
+                    let name = slot.name(&base);
                     let piece = self.state.borrow().piece(&slot.holds);
                     let value = match piece {
                         Some(piece) => Some(live.parse(piece.as_str())?),
-                        None => live.own(&live.root(), &slot.name)?,
+                        None => live.own(&live.root(), &name)?,
                     };
                     if let Some(value) = value {
-                        live.define(&all, &slot.name, &value)?;
+                        live.define(&all, &name, &value)?;
                     }
                 }
                 all
@@ -238,6 +357,19 @@ impl Attributes {
         Ok(())
     }
 
+    /// Puts a JSON text that the engine made, and notes how.
+    pub(super) fn put_text<L: Live>(
+        &self,
+        live: &L,
+        name: &str,
+        text: String,
+        act: Act,
+    ) -> Result<(), Thrown> {
+        self.set_text(live, name, text)?;
+        self.record(recorded::top(name), act);
+        Ok(())
+    }
+
     fn set_top<L: Live>(&self, live: &L, name: &str, value: &L::Value) -> Result<(), Thrown> {
         live.define(&live.root(), name, value)?;
         let mut state = self.state.borrow_mut();
@@ -251,88 +383,15 @@ impl Attributes {
         live.delete(&live.root(), name)?;
         let mut state = self.state.borrow_mut();
         if !state.exposed {
-            state.slots().remove(name);
+            state.remove(name);
         }
         Ok(())
     }
-
-    /// Compat: `set` evaluated the path and, when that threw on a missing parent, had `util.defineMember` put an object in
-    /// the place of every parent that is none. Over `null` it threw a `TypeError`.
-    fn set_path<L: Live>(
-        &self,
-        live: &L,
-        path: &[Segment],
-        value: &L::Value,
-    ) -> Result<(), Thrown> {
-        let (last, parents) = path.split_last().expect("a path of two or more");
-        self.make_live(live, &parents[0].name)?;
-        match self.walk(live, parents)? {
-            Look::Value(parent) => match live.kind(&parent)? {
-                Kind::Array | Kind::Object => {
-                    return put_member(live, &parent, &last.name, value);
-                }
-                Kind::Primitive => return Ok(()),
-                Kind::Undefined | Kind::Null => {}
-            },
-            Look::Text(_) | Look::Missing | Look::Unreachable => {}
-        }
-        let mut at = live.root();
-        for (place, segment) in parents.iter().enumerate() {
-            let child = live.own(&at, &segment.name)?;
-            let usable = match &child {
-                Some(child) => match live.kind(child)? {
-                    Kind::Null => {
-                        return Err(live.refuse("cannot set a member of null in the session"));
-                    }
-                    kind => matches!(kind, Kind::Array | Kind::Object),
-                },
-                None => false,
-            };
-            at = match child {
-                Some(child) if usable => child,
-                _ => {
-                    let made = if path[place + 1].is_index {
-                        live.array()?
-                    } else {
-                        live.object()?
-                    };
-                    put_member(live, &at, &segment.name, &made)?;
-                    made
-                }
-            };
-        }
-        let mut state = self.state.borrow_mut();
-        if !state.exposed {
-            state.keep(&parents[0].name, Holds::Live);
-        }
-        drop(state);
-        put_member(live, &at, &last.name, value)
-    }
 }
 
-/// Writes one member of an object or an array, never far beyond an array's end.
-fn put_member<L: Live>(
-    live: &L,
-    on: &L::Value,
-    name: &str,
-    value: &L::Value,
-) -> Result<(), Thrown> {
-    if live.kind(on)? == Kind::Array {
-        let length = live.length(on)?;
-        let within = match text::array_index(name) {
-            Some(index) => index <= length.saturating_add(MAX_GAP),
-            None => {
-                name != "length"
-                    || live
-                        .number_of(value)?
-                        .is_some_and(|n| n <= f64::from(length) && n >= 0.0)
-            }
-        };
-        if !within {
-            return Ok(());
-        }
-    }
-    live.define(on, name, value)
+/// The names on a path.
+fn names(path: &[Segment]) -> Path {
+    path.iter().map(Name::from).collect()
 }
 
 /// The value of a scalar's JSON text, without a parser where the text says it all.

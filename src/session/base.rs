@@ -2,12 +2,15 @@
 //!
 //! Only says where things are; what may be done with them is said in `attributes`.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::change::object_text;
+use super::flash::Aged;
+use super::object::object_text;
+use super::recorded::Recorded;
 use super::text::{self, Fault, Member, Root};
 
 /// The text a session was loaded with, and where its members lie. Clones share both.
@@ -30,7 +33,8 @@ impl Base {
         Base::new(Arc::from("{}"), Vec::new())
     }
 
-    fn new(text: Arc<str>, members: Vec<Member>) -> Self {
+    /// A text that is known to be in order, with its members.
+    pub(super) fn new(text: Arc<str>, members: Vec<Member>) -> Self {
         let places = OnceCell::new();
         let layout = Rc::new(Layout { members, places });
         Base { text, layout }
@@ -55,6 +59,22 @@ impl Base {
     /// Whether this is the base of a stored text.
     pub fn is_of(&self, text: &Arc<str>) -> bool {
         Arc::ptr_eq(&self.text, text) || self.text == *text
+    }
+
+    /// The text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// How many members it has.
+    pub(super) fn len(&self) -> usize {
+        self.layout.members.len()
+    }
+
+    /// The key at a place, with its quotes.
+    pub(super) fn key(&self, place: usize) -> Option<&str> {
+        let member = self.layout.members.get(place);
+        member.map(|member| &self.text[member.key.clone()])
     }
 
     /// Bytes of its text.
@@ -144,11 +164,35 @@ pub(super) enum Holds {
     Live,
 }
 
+/// What an attribute is called.
+#[derive(Clone, Debug)]
+enum Label {
+    /// As the member of the base at this place.
+    Base(usize),
+    Own(Rc<str>),
+}
+
 /// One attribute: its name, and where its value is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
-    pub(super) name: Rc<str>,
+    label: Label,
     pub(super) holds: Holds,
+}
+
+impl Slot {
+    pub(super) fn name<'s>(&'s self, base: &'s Base) -> Cow<'s, str> {
+        match &self.label {
+            Label::Base(place) => text::decode(base.key(*place).unwrap_or_default()),
+            Label::Own(name) => Cow::Borrowed(name),
+        }
+    }
+
+    fn is_named(&self, base: &Base, name: &str) -> bool {
+        match &self.label {
+            Label::Base(place) => base.key(*place).is_some_and(|key| text::is_key(key, name)),
+            Label::Own(own) => **own == *name,
+        }
+    }
 }
 
 /// Most names that are looked for one by one: below it, that is faster than hashing.
@@ -163,49 +207,69 @@ pub(super) struct Slots {
 }
 
 impl Slots {
+    /// The attributes exactly as they are in the base.
+    fn of(base: &Base) -> Self {
+        let slot = |place| {
+            Some(Slot {
+                label: Label::Base(place),
+                holds: Holds::Base(place),
+            })
+        };
+        let mut slots = Slots {
+            list: (0..base.len()).map(slot).collect(),
+            places: HashMap::new(),
+        };
+        slots.index_from(0, base);
+        slots
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.list.iter().flatten()
     }
 
-    fn place(&self, name: &str) -> Option<usize> {
-        let named = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| *slot.name == *name);
+    fn place(&self, base: &Base, name: &str) -> Option<usize> {
+        let named =
+            |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.is_named(base, name));
         match self.places.is_empty() {
             true => self.list.iter().position(named),
             false => self.places.get(name).copied(),
         }
     }
 
-    fn find(&self, name: &str) -> Option<&Slot> {
-        self.place(name).and_then(|place| self.list[place].as_ref())
+    fn find(&self, base: &Base, name: &str) -> Option<&Slot> {
+        let place = self.place(base, name);
+        place.and_then(|place| self.list[place].as_ref())
     }
 
     /// Notes where `name` is kept from now on; a new name comes last.
-    pub(super) fn keep(&mut self, name: Rc<str>, holds: Holds) {
-        match self.place(&name) {
-            Some(place) => self.list[place] = Some(Slot { name, holds }),
-            None => {
-                self.list.push(Some(Slot { name, holds }));
-                self.index_latest();
+    pub(super) fn keep(&mut self, base: &Base, name: &str, holds: Holds) {
+        if let Some(place) = self.place(base, name) {
+            if let Some(slot) = &mut self.list[place] {
+                slot.holds = holds;
             }
+            return;
         }
+        let label = Label::Own(Rc::from(name));
+        self.list.push(Some(Slot { label, holds }));
+        let last = self.list.len() - 1;
+        let from = if self.places.is_empty() { 0 } else { last };
+        self.index_from(from, base);
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        if let Some(place) = self.place(name) {
+    fn remove(&mut self, base: &Base, name: &str) {
+        if let Some(place) = self.place(base, name) {
             self.list[place] = None;
             self.places.remove(name);
         }
     }
 
-    fn index_latest(&mut self) {
-        let from = match self.places.is_empty() {
-            true if self.list.len() <= FEW => return,
-            true => 0,
-            false => self.list.len() - 1,
-        };
+    fn index_from(&mut self, from: usize, base: &Base) {
+        if self.list.len() <= FEW {
+            return;
+        }
         for (place, slot) in self.list.iter().enumerate().skip(from) {
             if let Some(slot) = slot {
-                self.places.insert(slot.name.clone(), place);
+                self.places.insert(Rc::from(&*slot.name(base)), place);
             }
         }
     }
@@ -219,16 +283,17 @@ pub(super) struct State {
     pub(super) slots: Option<Slots>,
     /// JavaScript has the live object itself (`all()`), so that alone says which attributes there are.
     pub(super) exposed: bool,
-    /// How often everything was thrown away by `flush`, and how often when the attributes were last saved.
-    pub(super) flushes: u32,
-    pub(super) saved_flushes: u32,
+    /// What was done through the session's methods since the attributes were loaded or last saved.
+    pub(super) recorded: Recorded,
+    /// What ageing did to the flash data since then.
+    pub(super) aged: Aged,
 }
 
 impl State {
     pub(super) fn hold(&self, name: &str) -> Option<Holds> {
         match &self.slots {
             None => self.base.find(name).map(Holds::Base),
-            Some(slots) => slots.find(name).map(|slot| slot.holds.clone()),
+            Some(slots) => slots.find(&self.base, name).map(|slot| slot.holds.clone()),
         }
     }
 
@@ -248,20 +313,17 @@ impl State {
         }
     }
 
-    /// The slots, made from the base when they are first needed.
-    pub(super) fn slots(&mut self) -> &mut Slots {
-        let base = &self.base;
-        self.slots.get_or_insert_with(|| {
-            let mut slots = Slots::default();
-            for (place, (key, _)) in base.iter().enumerate() {
-                slots.keep(Rc::from(&*text::decode(key)), Holds::Base(place));
-            }
-            slots
-        })
-    }
-
     /// Notes where `name` is kept from now on; a new name comes last.
     pub(super) fn keep(&mut self, name: &str, holds: Holds) {
-        self.slots().keep(Rc::from(name), holds);
+        let base = &self.base;
+        let slots = self.slots.get_or_insert_with(|| Slots::of(base));
+        slots.keep(base, name, holds);
+    }
+
+    /// Notes that there is no attribute `name` any more.
+    pub(super) fn remove(&mut self, name: &str) {
+        let base = &self.base;
+        let slots = self.slots.get_or_insert_with(|| Slots::of(base));
+        slots.remove(base, name);
     }
 }

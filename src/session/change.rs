@@ -1,210 +1,233 @@
-//! What one request changed, and how to apply that to the text that is stored now.
+//! What one request changed, as data, and how to apply that to the text that is stored now.
 //!
-//! A change is plain data, kept per top-level attribute. Applying it is a pure function of two texts.
+//! Applying a change is a pure function of it and a text. Who applies it when is the manager's matter.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use super::text::{self, Fault, Root};
+use super::csrf;
+use super::flash::{self, Marks};
+use super::object::object_text;
+use super::recorded::{Expired, Name, Path};
+use super::text::{self, Root};
+use super::tree::{Members, Node};
 
-/// The attributes a request set and removed. Keys are JSON strings with their quotes, values JSON texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One thing that a request did to the attributes. Values are JSON texts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The path has this value, whatever is there.
+    Put { path: Path, value: String },
+    /// The path has this value unless there is one that JavaScript calls true.
+    Offer { path: Path, value: String },
+    /// The path is no more.
+    Forget { path: Path },
+    /// Flash data is no more, nor its key in the list, if its value is the one that was loaded.
+    Expire { path: Path, expired: Expired },
+    /// The values come last in the array.
+    Push { path: Path, values: Vec<String> },
+    /// This is added to the number. Where there is something else, it becomes what the request had computed.
+    Increment {
+        path: Path,
+        by: f64,
+        computed: String,
+    },
+    /// A value was changed in place, or is no more with `None`. Dropped where what it was changed in has gone.
+    InPlace {
+        path: Path,
+        value: Option<String>,
+        /// The path had a value when the request loaded the session.
+        existed: bool,
+    },
+    /// The lists of flashed keys.
+    Flash(Marks),
+}
+
+/// What a request changed.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
-    /// Attributes that have a new value.
-    pub set: Vec<(String, String)>,
-    /// Attributes that are no more.
-    pub removed: Vec<String>,
     /// Everything that was stored before goes first.
     pub cleared: bool,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+    /// The text differs in the order of its members, or in nothing else that a step could say.
+    pub reordered: bool,
+}
+
+/// A stored text with a change applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebased {
+    /// The new text.
+    pub text: String,
+    /// Changes in place were dropped, because another request removed what they were made in.
+    pub has_dropped: bool,
 }
 
 impl Change {
-    /// The change that sets every attribute of the object `text`.
+    /// The change that puts every attribute of the object `text`.
     pub fn whole(text: &str) -> Self {
         let members = match text::scan(text, usize::MAX) {
             Ok(Root::Object(members)) => members,
             _ => Vec::new(),
         };
-        let piece = |range: std::ops::Range<usize>| text[range].to_owned();
+        let put = |member: text::Member| Step::Put {
+            path: vec![Name::quoted(&text[member.key])],
+            value: text[member.value].to_owned(),
+        };
         Change {
-            set: members
-                .into_iter()
-                .map(|m| (piece(m.key), piece(m.value)))
-                .collect(),
+            steps: members.into_iter().map(put).collect(),
             ..Change::default()
         }
     }
 
     /// Whether the request changed nothing.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.removed.is_empty() && !self.cleared
+        self.steps.is_empty() && !self.cleared && !self.reordered
     }
 
-    /// The text that `stored` becomes. An unusable `stored` counts as having no attributes.
-    pub fn apply(&self, stored: &str) -> String {
-        let stored = if self.cleared { "{}" } else { stored };
-        let members = match text::scan(stored, usize::MAX) {
-            Ok(Root::Object(members)) => members,
-            _ => Vec::new(),
+    /// This change and a later one of the same request, as one.
+    pub fn then(self, later: Change) -> Change {
+        if later.cleared || self.is_empty() {
+            return later;
+        }
+        let mut both = self;
+        both.steps.extend(later.steps);
+        both.reordered |= later.reordered;
+        both
+    }
+
+    /// Drops what must not be done twice, because it may have been stored already.
+    pub fn forget_additions(&mut self) {
+        let adds = |step: &Step| matches!(step, Step::Push { .. } | Step::Increment { .. });
+        self.steps.retain(|step| !adds(step));
+    }
+
+    /// What `stored` becomes. An unusable `stored` counts as having no attributes.
+    pub fn apply(&self, stored: &str) -> Rebased {
+        let stored = match stored.starts_with('{') {
+            true => Cow::Borrowed(stored),
+            false => Cow::Owned(usable(stored)),
         };
-        let mut mine: HashMap<Cow<str>, Option<(&str, &str)>> = HashMap::new();
-        mine.extend(self.removed.iter().map(|key| (text::decode(key), None)));
-        let set = self
-            .set
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
-        mine.extend(set.map(|member| (text::decode(member.0), Some(member))));
-        let mut result = Vec::with_capacity(members.len() + self.set.len());
-        for member in &members {
-            let theirs = (&stored[member.key.clone()], &stored[member.value.clone()]);
-            match mine.remove(&text::decode(theirs.0)) {
-                None => result.push(theirs),
-                Some(Some(changed)) => result.push(changed),
-                Some(None) => {}
-            }
+        let mut members = match self.cleared {
+            true => Members::default(),
+            false => Node::members(&stored),
+        };
+        let mut has_dropped = false;
+        for step in &self.steps {
+            has_dropped |= !step.apply(&mut members);
         }
-        for (key, value) in &self.set {
-            if mine.remove(&text::decode(key)).is_some() {
-                result.push((key, value));
-            }
-        }
-        write(&result)
+        let text = members.to_text();
+        Rebased { text, has_dropped }
     }
 }
 
-/// An object's text from its members' texts, in the order in which JavaScript keeps them: integer keys by number, then
-/// the others as given.
-pub fn write(members: &[(&str, &str)]) -> String {
-    let length: usize = members
-        .iter()
-        .map(|(key, value)| key.len() + value.len() + 2)
-        .sum();
-    let mut object = String::with_capacity(length + 2);
-    object.push('{');
-    let index = |key: &str| text::array_index(&text::decode(key));
-    if members.iter().any(|(key, _)| index(key).is_some()) {
-        let mut ordered: Vec<_> = members.iter().collect();
-        ordered.sort_by_key(|(key, _)| index(key).map_or(u64::MAX, u64::from));
-        ordered
-            .into_iter()
-            .for_each(|member| write_member(&mut object, member));
+fn usable(stored: &str) -> String {
+    let object = text::scan(stored, usize::MAX).and_then(|root| object_text(stored, root));
+    object.unwrap_or_else(|_| "{}".to_owned())
+}
+
+impl Step {
+    /// Does it to the attributes; gives `false` when it was dropped.
+    fn apply<'t>(&'t self, members: &mut Members<'t>) -> bool {
+        match self {
+            Step::Put { path, value } => put(members, path, value),
+            Step::Offer { path, value } => {
+                let present = members.at(path).map(|node| node.as_text().into_owned());
+                if present.is_none_or(|present| csrf::is_falsy(present.trim())) {
+                    put(members, path, value);
+                }
+            }
+            Step::Forget { path } => members.remove_at(path),
+            Step::Expire { path, expired } => {
+                let present = members.at(path).map(|node| node.as_text().into_owned());
+                if present.is_none() || present.as_deref() == expired.loaded.as_deref() {
+                    members.remove_at(path);
+                    flash::unlist(members, &expired.key);
+                }
+            }
+            Step::Push { path, values } => push(members, path, values),
+            Step::Increment { path, by, computed } => increment(members, path, *by, computed),
+            Step::InPlace {
+                path,
+                value,
+                existed,
+            } => return change_in_place(members, path, value.as_deref(), *existed),
+            Step::Flash(marks) => flash::merge(members, marks),
+        }
+        true
+    }
+}
+
+fn put<'t>(members: &mut Members<'t>, path: &Path, value: &'t str) {
+    if let Some(place) = members.make(path) {
+        *place = Node::text(value);
+    }
+}
+
+/// Appends to the array; one that is missing is made, anything else makes room for it.
+fn push<'t>(members: &mut Members<'t>, path: &Path, values: &'t [String]) {
+    let Some(place) = members.make(path) else {
+        return;
+    };
+    if place.elements().is_none() {
+        *place = Node::Array(Vec::new());
+    }
+    if let Some(elements) = place.elements() {
+        elements.extend(values.iter().map(|value| Node::text(value)));
+    }
+}
+
+fn increment<'t>(members: &mut Members<'t>, path: &Path, by: f64, computed: &'t str) {
+    let sum = {
+        let present = members.at(path).map(|node| node.as_text().into_owned());
+        let present = present.as_deref().unwrap_or("null");
+        let number = if present == "null" {
+            Some(0.0)
+        } else {
+            present.parse::<f64>().ok()
+        };
+        number
+            .map(|number| number + by)
+            .filter(|sum| sum.is_finite())
+    };
+    if let Some(place) = members.make(path) {
+        *place = match sum {
+            Some(sum) => Node::Text(Cow::Owned(number_text(sum))),
+            None => Node::text(computed),
+        };
+    }
+}
+
+/// A number as JSON text.
+pub(super) fn number_text(number: f64) -> String {
+    // JavaScript writes no sign before zero.
+    if number == 0.0 {
+        "0".to_owned()
     } else {
-        members
-            .iter()
-            .for_each(|member| write_member(&mut object, member));
+        number.to_string()
     }
-    object.push('}');
-    object
 }
 
-fn write_member(object: &mut String, (key, value): &(&str, &str)) {
-    if object.len() > 1 {
-        object.push(',');
+/// Gives `false` when the object that it was changed in has gone, or the value itself.
+fn change_in_place<'t>(
+    members: &mut Members<'t>,
+    path: &Path,
+    value: Option<&'t str>,
+    existed: bool,
+) -> bool {
+    let Some((_, parents)) = path.split_last() else {
+        return true;
+    };
+    let is_there = members.at(path).is_some();
+    let Some(value) = value else {
+        members.remove_at(path);
+        return true;
+    };
+    let has_parent = parents.is_empty() || members.at(parents).is_some_and(|node| node.is_object());
+    if !has_parent || (existed && !is_there) {
+        return false;
     }
-    object.push_str(key);
-    object.push(':');
-    object.push_str(value);
-}
-
-/// The object text that a stored JSON text with this `root` means for a session.
-///
-/// Compat: `__loadSession` in `lib/store/Store.js`: `null`, `0`, `false`, `""`, other numbers, `true` and `[]` are a session
-/// without attributes; the elements of an array become attributes named by their index. A string, which the original
-/// took apart into characters (fault B5), is malformed.
-pub fn object_text(stored: &str, root: Root) -> Result<String, Fault> {
-    match root {
-        Root::Object(_) => Ok(stored.to_owned()),
-        Root::Array(elements) => {
-            let keys = (0..elements.len()).map(|place| format!("\"{place}\""));
-            let keys: Vec<String> = keys.collect();
-            let values = elements
-                .iter()
-                .map(|element| &stored[element.value.clone()]);
-            let members: Vec<_> = keys.iter().map(String::as_str).zip(values).collect();
-            Ok(write(&members))
-        }
-        Root::String if stored.trim() != "\"\"" => Err(Fault::Malformed),
-        Root::String | Root::Other => Ok("{}".to_owned()),
-    }
+    put(members, path, value);
+    true
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn change(set: &[(&str, &str)], removed: &[&str]) -> Change {
-        Change {
-            set: set
-                .iter()
-                .map(|(k, v)| (text::quote(k), (*v).to_owned()))
-                .collect(),
-            removed: removed.iter().map(|key| text::quote(key)).collect(),
-            cleared: false,
-        }
-    }
-
-    #[test]
-    fn only_the_changed_attributes_are_touched() {
-        let stored = r#"{"a": 1.0, "b":2,"c":"x"}"#;
-        let changed = change(&[("b", "3"), ("d", "[]")], &["c"]).apply(stored);
-        assert_eq!(changed, r#"{"a":1.0,"b":3,"d":[]}"#);
-    }
-
-    #[test]
-    fn removing_what_is_gone_already_is_nothing() {
-        assert_eq!(change(&[], &["x"]).apply(r#"{"a":1}"#), r#"{"a":1}"#);
-    }
-
-    #[test]
-    fn clearing_leaves_only_what_was_set_after_it() {
-        let mut cleared = change(&[("z", "1")], &[]);
-        cleared.cleared = true;
-        assert_eq!(cleared.apply(r#"{"a":1}"#), r#"{"z":1}"#);
-    }
-
-    #[test]
-    fn keys_are_compared_as_javascript_reads_them() {
-        assert_eq!(
-            change(&[("a", "2")], &[]).apply(r#"{"\u0061":1}"#),
-            r#"{"a":2}"#
-        );
-    }
-
-    #[test]
-    fn integer_keys_come_first_and_by_number() {
-        let members = [
-            ("\"b\"", "1"),
-            ("\"10\"", "2"),
-            ("\"a\"", "3"),
-            ("\"2\"", "4"),
-        ];
-        assert_eq!(write(&members), r#"{"2":4,"10":2,"b":1,"a":3}"#);
-    }
-
-    #[test]
-    fn valid_json_that_is_no_object_means_what_the_original_made_of_it() {
-        let means = |stored| object_text(stored, text::scan(stored, 10)?);
-        for empty in ["null", "0", "false", "\"\"", "[]", "5", "true"] {
-            assert_eq!(means(empty).unwrap(), "{}", "{empty}");
-        }
-        assert_eq!(means("[1,[2]]").unwrap(), r#"{"0":1,"1":[2]}"#);
-        assert_eq!(means("\"text\""), Err(Fault::Malformed));
-        assert_eq!(means("{}").unwrap(), "{}");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn changes_of_different_attributes_commute(a in "[a-m]{1,3}", b in "[n-z]{1,3}", kept in "[0-9]{1,3}") {
-            let stored = change(&[(&kept, "0")], &[]).apply("{}");
-            let (first, second) = (change(&[(&a, "1")], &[]), change(&[(&b, "2")], &[]));
-            let sorted = |text: String| {
-                let mut members: Vec<_> = text.split(',').map(|m| m.trim_matches(['{', '}']).to_owned()).collect();
-                members.sort();
-                members
-            };
-            let one_way = first.apply(&second.apply(&stored));
-            let other_way = second.apply(&first.apply(&stored));
-            proptest::prop_assert_eq!(sorted(one_way), sorted(other_way));
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 
 use super::attributes::Attributes;
 use super::live::{Live, Thrown};
+use super::recorded::Act;
 use super::text;
 use crate::error::Result;
 use crate::session_id::SessionId;
@@ -19,19 +20,24 @@ pub fn generate() -> Result<String> {
 /// Whether the session needs a token: there is none, or one that JavaScript calls false.
 pub fn is_missing<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thrown> {
     attributes.ask_text(live, TOKEN, |token| {
-        token.is_none_or(|text| is_falsy(text.trim()))
+        token.is_none_or(|token| is_falsy(token.trim()))
     })
 }
 
 /// Whether JavaScript takes a JSON value for false.
-fn is_falsy(text: &str) -> bool {
+pub(super) fn is_falsy(text: &str) -> bool {
     match text.as_bytes().first() {
         Some(b'-' | b'0'..=b'9') => text.parse().is_ok_and(|number: f64| number == 0.0),
         _ => matches!(text, "null" | "false" | "\"\""),
     }
 }
 
-/// Puts `token` in the session.
+/// Puts `token` in the session, where it yields to a token that another request stored meanwhile.
+pub fn offer<L: Live>(attributes: &Attributes, live: &L, token: &str) -> Result<(), Thrown> {
+    attributes.put_text(live, TOKEN, text::quote(token), Act::Offer)
+}
+
+/// Puts `token` in the session, in the place of any other.
 pub fn put<L: Live>(attributes: &Attributes, live: &L, token: &str) -> Result<(), Thrown> {
-    attributes.set_text(live, TOKEN, text::quote(token))
+    attributes.put_text(live, TOKEN, text::quote(token), Act::Put)
 }

@@ -199,7 +199,7 @@ impl Live for FakeLive {
                     .iter()
                     .map(|(k, v)| (k.as_str(), v.as_str()))
                     .collect();
-                super::change::write(&members)
+                super::object::write(&members)
             }
         }))
     }

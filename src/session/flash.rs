@@ -6,13 +6,17 @@
 //! Compat: `flash`, `reflash`, `keep` and `ageFlashData` of `lib/store/Store.js`. Lists that are no lists read as empty. A
 //! `flash` attribute of the application's own that is no object stays until flash data needs its place.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::attributes::Attributes;
 use super::live::{Live, Thrown};
+use super::recorded;
 use super::text::{self, Root};
+use super::tree::{Members, Node};
 
-const FLASH: &str = "flash";
+/// The attribute that holds the lists.
+pub(super) const FLASH: &str = "flash";
 /// What ageing leaves in a session that had no flash data. Compat: `ageFlashData` puts `flash.old` first.
 pub const AGED: &str = r#"{"old":[],"new":[]}"#;
 
@@ -25,6 +29,100 @@ const CLOSE: &str = r#"],"old":[]}"#;
 
 /// The keys of a list as JSON texts: they need not be strings.
 type Keys = Vec<String>;
+
+/// What ageing did in a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Aged {
+    /// Keys whose values were dropped.
+    dropped: Keys,
+    /// Keys that were flashed, or kept, in this request.
+    marked: Keys,
+}
+
+/// How a request changed one list.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Changed {
+    gone: Keys,
+    added: Keys,
+}
+
+/// How a request changed the lists of flashed keys. Keys are JSON texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks {
+    new: Changed,
+    old: Changed,
+}
+
+impl Aged {
+    /// Whether nothing was dropped, flashed or kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dropped.is_empty() && self.marked.is_empty()
+    }
+}
+
+impl Marks {
+    /// From the attribute's texts before and after; `None` when one of them holds no lists.
+    pub(super) fn between(base: Option<&str>, now: Option<&str>, aged: &Aged) -> Option<Self> {
+        let (base, now) = (Lists::parse(base)?, Lists::parse(now)?);
+        let changed = |list| Changed {
+            gone: without(base.keys(list), &now.keys(list)),
+            added: without(now.keys(list), &base.keys(list)),
+        };
+        let mut marks = Marks {
+            new: changed("new"),
+            old: changed("old"),
+        };
+        // Whether a dropped key leaves the list depends on what has become of its value.
+        marks.old.gone = without(marks.old.gone, &aged.dropped);
+        let listed = now.keys("old");
+        let marked = aged.marked.iter().filter(|key| listed.contains(key));
+        marks.old.added = united(marks.old.added, marked.cloned().collect());
+        Some(marks)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Marks::default()
+    }
+}
+
+/// Takes a key whose value has gone off the list that is stored now.
+pub(super) fn unlist(members: &mut Members<'_>, key: &str) {
+    let mut gone = Marks::default();
+    gone.old.gone.push(key.to_owned());
+    if members.at(&recorded::top(FLASH)).is_some() {
+        merge(members, &gone);
+    }
+}
+
+/// Makes the same changes to the lists that are stored now.
+pub(super) fn merge(members: &mut Members<'_>, marks: &Marks) {
+    let path = recorded::top(FLASH);
+    let mut lists = {
+        let stored = members.at(&path).map(|node| node.as_text().into_owned());
+        Lists::parse(stored.as_deref()).unwrap_or(Lists {
+            members: Vec::new(),
+        })
+    };
+    for (list, changed) in [("new", &marks.new), ("old", &marks.old)] {
+        let keys = united(
+            without(lists.keys(list), &changed.gone),
+            changed.added.clone(),
+        );
+        lists.put(list, &keys);
+    }
+    if let Some(place) = members.make(&path) {
+        *place = Node::Text(Cow::Owned(lists.to_text()));
+    }
+}
+
+/// What of the attribute is the application's own: all but the lists.
+pub(super) fn own_part(flash: &str) -> Option<String> {
+    let lists = Lists::parse(Some(flash))?;
+    let is_own = |(key, _): &&(String, String)| !matches!(&*text::decode(key), "new" | "old");
+    let own: Vec<_> = lists.members.iter().filter(is_own).collect();
+    let own: Vec<_> = own.iter().map(|(key, value)| (&**key, &**value)).collect();
+    Some(super::object::write(&own))
+}
 
 /// The flash lists of a session, and the object they stand in.
 struct Lists {
@@ -89,13 +187,14 @@ impl Lists {
         }
     }
 
+    fn to_text(&self) -> String {
+        let members = self.members.iter();
+        let members: Vec<_> = members.map(|(key, value)| (&**key, &**value)).collect();
+        super::object::write(&members)
+    }
+
     fn write<L: Live>(self, attributes: &Attributes, live: &L) -> Result<(), Thrown> {
-        let members: Vec<_> = self
-            .members
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        attributes.set_text(live, FLASH, super::change::write(&members))
+        attributes.set_text(live, FLASH, self.to_text())
     }
 }
 
@@ -192,14 +291,19 @@ pub fn age<L: Live>(attributes: &Attributes, live: &L, has_aged: bool) -> Result
         return Ok(());
     }
     let aged = match has_aged {
-        true => united(old, new),
+        true => united(old.clone(), new.clone()),
         false => {
             for key in &old {
-                attributes.forget(live, &text::decode(key))?;
+                attributes.expire(live, key.clone())?;
             }
-            new
+            new.clone()
         }
     };
+    let dropped = if has_aged { Keys::new() } else { old };
+    attributes.has_aged(|done| {
+        done.dropped.extend(dropped);
+        done.marked.extend(new);
+    });
     lists.put("old", &aged);
     lists.put("new", &Keys::new());
     lists.write(attributes, live)
@@ -208,6 +312,11 @@ pub fn age<L: Live>(attributes: &Attributes, live: &L, has_aged: bool) -> Result
 /// Whether the session has no `flash` attribute yet.
 pub fn is_absent<L: Live>(attributes: &Attributes, live: &L) -> Result<bool, Thrown> {
     attributes.ask_text(live, FLASH, |flash| flash.is_none())
+}
+
+/// Gives a session without the `flash` attribute the one that says that nothing is flashed.
+pub fn begin<L: Live>(attributes: &Attributes, live: &L) -> Result<(), Thrown> {
+    attributes.set_text(live, FLASH, AGED.to_owned())
 }
 
 fn without(keys: Keys, unwanted: &[String]) -> Keys {

@@ -5,22 +5,28 @@
 pub mod attributes;
 mod base;
 pub mod change;
+mod compare;
 pub mod csrf;
 pub mod flash;
 pub mod identity;
 pub mod live;
+mod object;
 pub mod path;
+mod reach;
+pub mod recorded;
 pub mod snapshot;
+mod steps;
 pub mod text;
+mod tree;
 mod walk;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use attributes::Attributes;
+pub use attributes::{Attributes, Sum};
 pub use base::Base;
-pub use identity::{Cookie, Identity, Plan, Session, Stage, Stored};
+pub use identity::{Cookie, Identity, Moment, Plan, Session, Stage, Stored};
 pub use live::{Kind, Live, Thrown};
 pub use snapshot::{Snapshot, Unsavable};

@@ -1,13 +1,17 @@
 //! The attributes as they stand at the end of a request: their text, and how it differs from the base.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::mem::{replace, take};
 use std::sync::Arc;
 
 use super::attributes::Attributes;
 use super::base::{Base, Holds, Slot, Slots};
-use super::change::{self, Change};
+use super::change::{Change, Step};
 use super::live::{Live, Thrown};
+use super::object;
+use super::recorded;
+use super::steps::Evidence;
 use super::text::{self, Fault, Root};
 
 /// Why the attributes cannot be saved.
@@ -19,6 +23,8 @@ pub enum Unsavable {
     TooDeep,
     /// The attributes serialise to something that is not an object.
     NotAnObject,
+    /// Working out what has to be stored panicked.
+    Panicked,
 }
 
 impl From<Thrown> for Unsavable {
@@ -28,39 +34,70 @@ impl From<Thrown> for Unsavable {
 }
 
 /// What is to be saved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// The whole text, for a record that is still as it was loaded.
     pub text: String,
+    /// Where the text's members lie.
+    layout: Vec<text::Member>,
     /// The difference to the base, for a record that is not.
     pub change: Change,
-    /// How often `flush` had been called when it was taken.
-    pub flushes: u32,
 }
 
 impl Snapshot {
-    /// Adds an attribute behind all others. There must be none of that name.
-    pub fn append(&mut self, name: &str, value: &str) {
-        let key = text::quote(name);
-        let comma = if self.text.len() > 2 { "," } else { "" };
-        self.text.pop();
-        self.text.push_str(&format!("{comma}{key}:{value}}}"));
-        self.change.set.push((key, value.to_owned()));
+    fn new(members: &[Found], change: Change) -> Self {
+        let members = members.iter().map(|found| (found.key, found.value));
+        let (text, layout) = object::lay_out(members);
+        Snapshot {
+            text,
+            layout,
+            change,
+        }
     }
+
+    /// Adds an attribute behind all others, where another request may have stored one. There must be none of that name.
+    pub fn append(&mut self, name: &str, value: &str) {
+        let path = recorded::top(name);
+        self.text.pop();
+        let member = object::add_last(&mut self.text, (&path[0].quoted, value));
+        self.layout.push(member);
+        self.text.push('}');
+        let value = value.to_owned();
+        self.change.steps.push(Step::Offer { path, value });
+    }
+
+    /// The text as a base, and the change.
+    pub fn split(self) -> (Base, Change) {
+        (Base::new(Arc::from(self.text), self.layout), self.change)
+    }
+
+    fn base(&self) -> Base {
+        Base::new(Arc::from(&*self.text), self.layout.clone())
+    }
+}
+
+/// An attribute as it stands at the end of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'t> {
+    /// The key with its quotes.
+    pub(super) key: &'t str,
+    pub(super) value: &'t str,
+    /// Where it stands in the base, if it was never looked at.
+    pub(super) place: Option<usize>,
 }
 
 /// Most members that are looked for one by one: below it, that is faster than hashing.
 const FEW: usize = 16;
 
 /// Members, to be found by their keys.
-struct Members<'t> {
-    list: Vec<(&'t str, &'t str)>,
+pub(super) struct Members<'t> {
+    pub(super) list: Vec<(&'t str, &'t str)>,
     /// Where each key stands; empty while there are only a few.
     places: HashMap<Cow<'t, str>, usize>,
 }
 
 impl<'t> Members<'t> {
-    fn new(list: Vec<(&'t str, &'t str)>) -> Self {
+    pub(super) fn new(list: Vec<(&'t str, &'t str)>) -> Self {
         let mut places = HashMap::new();
         if list.len() > FEW {
             let keys = list.iter().map(|(key, _)| text::decode(key));
@@ -69,7 +106,7 @@ impl<'t> Members<'t> {
         Members { list, places }
     }
 
-    fn find(&self, name: &str) -> Option<(&'t str, &'t str)> {
+    pub(super) fn find(&self, name: &str) -> Option<(&'t str, &'t str)> {
         match self.places.is_empty() {
             true => self
                 .list
@@ -85,86 +122,100 @@ impl Attributes {
     /// The attributes' text and their difference to the base, or `None` when nothing differs.
     ///
     /// A value counts as unchanged when its text is the loaded one, or what `JSON.stringify(JSON.parse(…))` makes of the
-    /// loaded one; then the loaded text stays.
+    /// loaded one; then the loaded text stays. What was recorded is used up.
     pub fn snapshot<L: Live>(
         &self,
         live: &L,
         max_depth: usize,
     ) -> Result<Option<Snapshot>, Unsavable> {
-        let (slots, exposed, flushes, cleared, base) = {
-            let state = self.state.borrow();
-            let cleared = state.flushes != state.saved_flushes;
-            match &state.slots {
-                None => return Ok(None),
-                Some(slots) => (
-                    slots.clone(),
-                    state.exposed,
-                    state.flushes,
-                    cleared,
-                    state.base.clone(),
-                ),
-            }
+        let (slots, exposed, base, mut recorded, aged) = {
+            let mut state = self.state.borrow_mut();
+            let Some(slots) = state.slots.clone() else {
+                return Ok(None);
+            };
+            let (recorded, aged) = (take(&mut state.recorded), take(&mut state.aged));
+            (slots, state.exposed, state.base.clone(), recorded, aged)
         };
-        let is_live = exposed || slots.iter().any(|slot| matches!(slot.holds, Holds::Live));
-        let live_text = match is_live {
-            true => live
-                .stringify(&live.root())?
-                .ok_or(Unsavable::NotAnObject)?,
-            false => "{}".to_owned(),
+        recorded.tidy();
+        let evidence = Evidence {
+            live,
+            base: &base,
+            recorded: &recorded,
+            aged: &aged,
         };
-        let live_members = Members::new(object_members(&live_text, max_depth)?);
-        let texts: Vec<(String, String)>;
-        let mut members = if exposed {
-            live_members.list
-        } else {
-            texts = engine_texts(&slots);
-            gather(&slots, &base, &live_members, &texts)
-        };
-        let change = difference(live, &base, &mut members, cleared)?;
-        Ok((!change.is_empty()).then(|| Snapshot {
-            text: change::write(&members),
-            change,
-            flushes,
-        }))
+        let taken = take_snapshot(&evidence, &slots, exposed, max_depth);
+        if taken.is_err() {
+            let mut state = self.state.borrow_mut();
+            (state.recorded, state.aged) = (recorded, aged);
+        }
+        taken
     }
 
     /// The base's text as a snapshot without a change, for a record that has to be written all the same.
     pub fn unchanged(&self) -> Snapshot {
         let state = self.state.borrow();
-        let members: Vec<_> = state.base.iter().collect();
-        Snapshot {
-            text: change::write(&members),
-            change: Change::default(),
-            flushes: state.flushes,
-        }
+        let found = |(key, value)| Found {
+            key,
+            value,
+            place: None,
+        };
+        let members: Vec<_> = state.base.iter().map(found).collect();
+        Snapshot::new(&members, Change::default())
     }
 
-    /// Notes that a snapshot has been saved: what counts as changed from here on differs from its text.
-    ///
-    /// Whatever JavaScript did since the snapshot was taken stays done, and is still to be saved.
-    pub fn saved(&self, saved: &Snapshot, max_depth: usize) {
-        let Ok(base) = Base::parse(Arc::from(saved.text.as_str()), max_depth) else {
+    /// Notes that a snapshot is being saved: what counts as changed from here on differs from its text.
+    pub fn saved(&self, saved: &Snapshot) {
+        let mut state = self.state.borrow_mut();
+        let earlier = replace(&mut state.base, saved.base());
+        let Some(slots) = state.slots.take() else {
             return;
         };
-        let mut state = self.state.borrow_mut();
-        if let Some(slots) = state.slots.take() {
-            let mut kept = Slots::default();
-            for slot in slots.iter() {
-                let holds = match (&slot.holds, base.find(&slot.name)) {
-                    (Holds::Base(_), Some(place)) => Holds::Base(place),
-                    (Holds::Text(text), Some(place)) if base.value(place) == Some(text) => {
-                        Holds::Base(place)
-                    }
-                    (Holds::Base(_), None) => continue,
-                    (holds, _) => holds.clone(),
-                };
-                kept.keep(slot.name.clone(), holds);
-            }
-            state.slots = Some(kept);
+        state.slots = Some(Slots::default());
+        for slot in slots.iter() {
+            let name = slot.name(&earlier);
+            let place = state.base.find(&name);
+            let holds = match (&slot.holds, place) {
+                (Holds::Base(_), Some(place)) => Holds::Base(place),
+                (Holds::Text(text), Some(place)) if state.base.value(place) == Some(text) => {
+                    Holds::Base(place)
+                }
+                (Holds::Base(_), None) => continue,
+                (holds, _) => holds.clone(),
+            };
+            state.keep(&name, holds);
         }
-        state.base = base;
-        state.saved_flushes = saved.flushes;
     }
+}
+
+fn take_snapshot<L: Live>(
+    evidence: &Evidence<L>,
+    slots: &Slots,
+    exposed: bool,
+    max_depth: usize,
+) -> Result<Option<Snapshot>, Unsavable> {
+    let live = evidence.live;
+    let is_live = exposed || slots.iter().any(|slot| matches!(slot.holds, Holds::Live));
+    let live_text = match is_live {
+        true => live
+            .stringify(&live.root())?
+            .ok_or(Unsavable::NotAnObject)?,
+        false => "{}".to_owned(),
+    };
+    let live_members = Members::new(object_members(&live_text, max_depth)?);
+    let texts: Vec<(String, String)>;
+    let mut members = if exposed {
+        let found = |&(key, value)| Found {
+            key,
+            value,
+            place: None,
+        };
+        live_members.list.iter().map(found).collect()
+    } else {
+        texts = engine_texts(slots, evidence.base);
+        gather(slots, evidence.base, &live_members, &texts)
+    };
+    let change = evidence.change(&mut members)?;
+    Ok((!change.is_empty()).then(|| Snapshot::new(&members, change)))
 }
 
 fn object_members(object: &str, max_depth: usize) -> Result<Vec<(&str, &str)>, Unsavable> {
@@ -182,9 +233,9 @@ fn object_members(object: &str, max_depth: usize) -> Result<Vec<(&str, &str)>, U
 }
 
 /// The members whose texts the engine wrote itself.
-fn engine_texts(slots: &Slots) -> Vec<(String, String)> {
+fn engine_texts(slots: &Slots, base: &Base) -> Vec<(String, String)> {
     let text = |slot: &Slot| match &slot.holds {
-        Holds::Text(text) => Some((text::quote(&slot.name), text.to_string())),
+        Holds::Text(text) => Some((text::quote(&slot.name(base)), text.to_string())),
         Holds::Base(_) | Holds::Live => None,
     };
     slots.iter().filter_map(text).collect()
@@ -196,59 +247,22 @@ fn gather<'t>(
     base: &'t Base,
     live: &Members<'t>,
     texts: &'t [(String, String)],
-) -> Vec<(&'t str, &'t str)> {
-    let loaded: Vec<_> = base.iter().collect();
+) -> Vec<Found<'t>> {
     let mut texts = texts.iter();
-    let member = |slot: &Slot| match &slot.holds {
-        Holds::Base(place) => loaded.get(*place).copied(),
-        Holds::Text(_) => texts
-            .next()
-            .map(|(key, text)| (key.as_str(), text.as_str())),
-        Holds::Live => live.find(&slot.name),
+    let member = |slot: &Slot| {
+        let (key, value) = match &slot.holds {
+            Holds::Base(place) => {
+                return Some(Found {
+                    key: base.key(*place)?,
+                    value: base.value(*place)?,
+                    place: Some(*place),
+                });
+            }
+            Holds::Text(_) => texts.next().map(|(key, text)| (&**key, &**text))?,
+            Holds::Live => live.find(&slot.name(base))?,
+        };
+        let place = None;
+        Some(Found { key, value, place })
     };
     slots.iter().filter_map(member).collect()
-}
-
-/// What differs from the base. Values that only look different get their loaded text back.
-fn difference<'t, L: Live>(
-    live: &L,
-    base: &'t Base,
-    members: &mut [(&'t str, &'t str)],
-    cleared: bool,
-) -> Result<Change, Unsavable> {
-    let loaded = Members::new(base.iter().collect());
-    let mut change = Change {
-        cleared,
-        ..Change::default()
-    };
-    let mut kept = 0;
-    for member in members.iter_mut() {
-        let earlier = loaded.find(&text::decode(member.0));
-        kept += usize::from(earlier.is_some());
-        match earlier {
-            Some((_, value)) if same(live, value, member.1)? => member.1 = value,
-            _ => change.set.push((member.0.to_owned(), member.1.to_owned())),
-        }
-    }
-    if kept < loaded.list.len() {
-        let present: HashSet<_> = members.iter().map(|(key, _)| text::decode(key)).collect();
-        let gone = loaded
-            .list
-            .iter()
-            .filter(|(key, _)| !present.contains(&text::decode(key)));
-        change.removed = gone.map(|(key, _)| (*key).to_owned()).collect();
-    }
-    Ok(change)
-}
-
-/// Whether `new` is what JavaScript makes of the loaded value.
-fn same<L: Live>(live: &L, loaded: &str, new: &str) -> Result<bool, Thrown> {
-    if loaded == new {
-        return Ok(true);
-    }
-    if text::is_canonical(loaded) {
-        return Ok(false);
-    }
-    let rewritten = live.stringify(&live.parse(loaded)?)?;
-    Ok(rewritten.is_some_and(|rewritten| rewritten == new))
 }

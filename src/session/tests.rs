@@ -55,7 +55,7 @@ impl Bag {
 
     fn save(&self) {
         let snapshot = self.attributes.snapshot(&self.live, 100).unwrap().unwrap();
-        self.attributes.saved(&snapshot, 100);
+        self.attributes.saved(&snapshot);
     }
 
     fn is_unchanged(&self) -> bool {
@@ -254,12 +254,12 @@ fn what_is_done_while_a_save_is_under_way_stays_done() {
     bag.set("c", "3");
     let snapshot = bag.attributes.snapshot(&bag.live, 100).unwrap().unwrap();
     bag.forget("a").forget("c").set("d", "4").set("b", "5");
-    bag.attributes.saved(&snapshot, 100);
+    bag.attributes.saved(&snapshot);
     let later = bag.attributes.snapshot(&bag.live, 100).unwrap().unwrap();
     assert_eq!(later.text, r#"{"b":5,"d":4}"#);
-    assert_eq!(later.change.apply(&snapshot.text), r#"{"b":5,"d":4}"#);
+    assert_eq!(later.change.apply(&snapshot.text).text, r#"{"b":5,"d":4}"#);
     bag.attributes.flush();
-    bag.attributes.saved(&later, 100);
+    bag.attributes.saved(&later);
     let last = bag.attributes.snapshot(&bag.live, 100).unwrap().unwrap();
     assert!(last.change.cleared);
 }

@@ -38,6 +38,8 @@ const sessions = new NodeSession({
   durability: 'disk',
   strictSave: true,
   touchInterval: 0,
+  readTimeout: 2_000,
+  saveTimeout: 2_000,
 }, encrypter)
 
 new NodeSession({ secret: 'text', driver: 'mine' })
@@ -57,6 +59,7 @@ new NodeSession({ secret: 'text', livetime: 1 })
 new NodeSession({ secret: 'text', lifetime: '300000' })
 // @ts-expect-error there is no such value of SameSite
 new NodeSession({ secret: 'text', sameSite: 'Lax' })
+new NodeSession({ secret: 'text', sameSite: true, lottery: false })
 // @ts-expect-error odds are two numbers
 new NodeSession({ secret: 'text', lottery: [2] })
 // @ts-expect-error this adapter is not supported
@@ -75,6 +78,22 @@ sessions.startSession(request, response, (error?: unknown) => { void error })
 sessions.startSession(request2, response2, () => {})
 const promised = sessions.startSession(request, response)
 type _promised = Expect<Equal<typeof promised, Promise<NodeSession.Store>>>
+const locked = sessions.startSession(request, response, { lock: true, lockLease: 5000, lockWait: 1000 })
+type _locked = Expect<Equal<typeof locked, Promise<NodeSession.Store>>>
+const lockedBack = sessions.startSession(request, response, { lock: true }, (error) => {
+  type _error = Expect<Equal<typeof error, NodeSession.SessionError | null | undefined>>
+})
+type _lockedBack = Expect<Equal<typeof lockedBack, void>>
+sessions.startSession(request, response, undefined, () => {})
+// @ts-expect-error a call has only the options of the lock
+sessions.startSession(request, response, { lifetime: 5 })
+// @ts-expect-error a lease is a number of milliseconds
+sessions.startSession(request, response, { lock: true, lockLease: '5s' }, () => {})
+// @ts-expect-error the callback comes last
+sessions.startSession(request, response, () => {}, { lock: true })
+new NodeSession({ secret: 'text', lock: true, lockLease: 5000, lockWait: 1000 })
+// @ts-expect-error sessions are locked or not
+new NodeSession({ secret: 'text', lock: 'always' })
 // @ts-expect-error a response is needed
 sessions.startSession(request)
 

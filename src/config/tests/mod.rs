@@ -1,6 +1,7 @@
 //! What each option may be, as tables of good and bad values; here those of no particular part.
 
 mod cookie;
+mod locking;
 mod storage;
 
 use super::*;
@@ -125,6 +126,8 @@ fn undefined_keeps_every_default_and_unknown_options_are_left_alone() {
         "durability",
         "strictSave",
         "touchInterval",
+        "readTimeout",
+        "saveTimeout",
     ];
     let mut options: Vec<_> = names.map(|name| (name, Undefined)).into();
     options.extend([
@@ -258,10 +261,15 @@ fn counts_are_whole_numbers_within_bounds() {
     ] {
         assert_eq!(with("maxDepth", value.clone()).max_depth, count);
         assert_eq!(with("maxBytes", value.clone()).max_bytes, count);
-        assert_eq!(with("maxSessions", value).max_sessions, count);
+        assert_eq!(with("maxSessions", value.clone()).max_sessions, count);
+        let limit = Millis(count as i64);
+        assert_eq!(with("readTimeout", value.clone()).read_timeout, limit);
+        assert_eq!(with("saveTimeout", value).save_timeout, limit);
     }
     assert_eq!(with("maxDepth", Number(1.0)).max_depth, 1);
     assert_eq!(with("maxSessions", Null).max_sessions, 1_000_000);
+    assert_eq!(parse(&[]).read_timeout, Millis(2_000));
+    assert_eq!(with("saveTimeout", Null).save_timeout, Millis(2_000));
     let bad = [
         Number(0.0),
         Number(1.5),
@@ -274,7 +282,11 @@ fn counts_are_whole_numbers_within_bounds() {
     for value in bad {
         refuses("maxDepth", "a whole number from 1 to 4000", [value.clone()]);
         refuses("maxBytes", "a whole number, 1024 or more", [value.clone()]);
-        refuses("maxSessions", "a whole number, 1 or more", [value]);
+        refuses("maxSessions", "a whole number, 1 or more", [value.clone()]);
+        for name in ["readTimeout", "saveTimeout"] {
+            let allowed = "a whole number from 1 to 2147483647";
+            refuses(name, allowed, [value.clone(), Number(2_147_483_648.0)]);
+        }
     }
     refuses(
         "maxDepth",

@@ -9,6 +9,7 @@
 pub(crate) mod activity;
 pub(crate) mod bytewise;
 pub(crate) mod instances;
+pub(crate) mod locking;
 pub(crate) mod model;
 pub(crate) mod payloads;
 pub(crate) mod records;
@@ -166,6 +167,27 @@ macro_rules! conformance {
                 of_two_racing_removes_one_removes
                 no_update_of_two_racing_counters_is_lost
                 a_record_replaced_while_it_is_swept_is_whole_or_gone;
+            locking:
+                a_free_lease_is_granted
+                a_lease_keeps_others_out_and_says_until_when
+                a_released_lease_is_granted_to_the_next
+                a_lease_is_released_only_by_its_owner
+                releasing_what_is_not_held_succeeds
+                a_lease_is_held_to_its_last_millisecond_and_then_anybodys
+                a_lease_that_was_taken_over_is_the_new_owners
+                an_owner_that_asks_again_keeps_its_lease_which_runs_anew
+                a_lease_past_its_end_that_nobody_took_is_kept
+                a_lease_that_another_had_in_between_is_not_kept
+                leases_of_different_sessions_are_apart
+                a_lease_makes_no_record_and_needs_none
+                a_lease_outlives_its_record
+                a_lease_does_not_keep_its_record_from_being_used
+                a_sweep_keeps_leases_that_run_and_counts_none
+                a_lease_without_end_never_passes
+                an_instance_heeds_the_lease_of_another
+                of_two_racing_for_a_lease_one_gets_it
+                of_two_racing_for_a_lease_that_ran_out_one_gets_it
+                two_that_take_turns_never_hold_a_lease_at_once;
             model:
                 every_history_gives_what_the_model_gives
                 no_sweep_ever_removes_a_live_record;
@@ -193,8 +215,15 @@ mod tests {
     use std::path::Path;
 
     /// What stands beside the drivers: the contract, the laws, and the adapter of handlers written in JavaScript, whose
-    /// storage is not ours to judge.
-    const NO_DRIVERS: [&str; 3] = ["mod.rs", "conformance", "handler.rs"];
+    /// storage is not ours to judge; what leases are, how quick disks are, and a driver that fails when a test wants it.
+    const NO_DRIVERS: [&str; 6] = [
+        "mod.rs",
+        "conformance",
+        "handler.rs",
+        "lease.rs",
+        "pace.rs",
+        "faulty.rs",
+    ];
 
     #[test]
     fn every_driver_joins_the_conformance_suite() {

@@ -1,6 +1,5 @@
 //! Laws of payloads: every text comes back as it was given, up to the limit and no further.
 
-use crate::clock::Millis;
 use crate::driver::{Bounds, Created, Removed, Replaced};
 use crate::error::{Code, Result};
 use crate::session_id::SessionId;
@@ -10,8 +9,8 @@ use super::subject::{BOUNDS, START, Subject, at, id};
 
 /// A limit that a law reaches quickly. It is a multiple of four, for characters of four bytes.
 const SMALL: Bounds = Bounds {
-    idle_timeout: Millis(300_000),
     max_payload: 4_096,
+    ..BOUNDS
 };
 
 pub(crate) fn a_payload_of_no_bytes_is_kept(fixture: &dyn Fixture) {

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use crate::clock::Millis;
-use crate::driver::{Bounds, Created, Driver, Record, Removed, Replaced, Sweep, Touched};
+use crate::driver::{
+    Acquired, Bounds, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched,
+};
 use crate::error::Result;
 use crate::session_id::{ID_CHARS, SessionId};
 
@@ -22,6 +24,8 @@ pub(super) const START: Millis = Millis(1_795_000_000_000);
 pub(super) const BOUNDS: Bounds = Bounds {
     idle_timeout: Millis(300_000),
     max_payload: 1 << 20,
+    read_patience: Millis(1_900),
+    write_patience: Millis(1_900),
 };
 
 /// Steps after which a pass of a sweep counts as endless.
@@ -125,6 +129,20 @@ impl Subject {
 
     pub(super) fn destroy(&self, id: &SessionId) {
         block_on(self.0.destroy(id)).expect("destroy works");
+    }
+
+    pub(super) fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Acquired {
+        block_on(self.0.acquire(id, owner, lease, now)).expect("acquire works")
+    }
+
+    pub(super) fn release(&self, id: &SessionId, owner: Owner) {
+        block_on(self.0.release(id, owner)).expect("release works");
     }
 
     /// One step of a sweep.

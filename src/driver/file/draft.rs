@@ -15,13 +15,46 @@ use crate::clock::Millis;
 use crate::driver::Durability;
 
 /// A session file's mode: its owner's alone.
-const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// How a draft's name begins; the original's gc spares names with a dot.
 const PREFIX: &str = ".node-session-";
 /// Random bytes in a draft's name, as two hexadecimal digits each: nobody can be there first.
 const RANDOM_BYTES: usize = 16;
 
-/// A written payload under its own name. Dropped before it has a session's, it is removed.
+/// Whether a text that has its place is on its way to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It is, as far as the file system sees to it.
+    Begun,
+    /// It waits in memory until the system has nothing better to do, or somebody asks.
+    Pending,
+}
+
+/// Stores a payload under a name that nothing has, else fails with `EXIST`.
+///
+/// Linux can write a file that has no name yet; nothing is left of it when the process dies before it has one.
+pub(super) fn store_new(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    payload: &str,
+    now: Millis,
+    durability: Durability,
+) -> Step<()> {
+    if let Some(mut file) = nameless(dir) {
+        fill(&mut file, payload, now, durability)?;
+        match give_name(&file, dir, name) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => return Err(Errno::EXIST.into()),
+            // Not here, or not to us: the usual way will do, or tell.
+            Err(_) => {}
+        }
+    }
+    let draft = Draft::write(dir, payload, now, durability)?;
+    Ok(draft.take_free_name(name)?)
+}
+
+/// A written payload under its own name. Dropped before it has a session's, it is removed; dropped after it changed places
+/// with a record, the old text is.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     dir: BorrowedFd<'a>,
@@ -32,7 +65,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Writes the whole payload, its times and its mode; with [`Durability::Disk`] down to the disk.
+    /// A draft with the whole payload in it.
     pub(super) fn write(
         dir: BorrowedFd<'a>,
         payload: &str,
@@ -41,15 +74,7 @@ impl<'a> Draft<'a> {
     ) -> Step<Draft<'a>> {
         let mut draft = Draft::open(dir)?;
         record::lock_now(draft.file.as_fd())?;
-        // Whatever the umask took away; setting a mode that is right already would cost a tenth of the write.
-        if rustix::fs::fstat(&draft.file)?.st_mode & 0o7777 != FILE_MODE.bits() {
-            rustix::fs::fchmod(&draft.file, FILE_MODE)?;
-        }
-        draft.file.write_all(payload.as_bytes())?;
-        rustix::fs::futimens(&draft.file, &times(now))?;
-        if durability == Durability::Disk {
-            draft.file.sync_all()?;
-        }
+        fill(&mut draft.file, payload, now, durability)?;
         Ok(draft)
     }
 
@@ -67,15 +92,29 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Takes the place of what has `name`.
-    pub(super) fn take_name(mut self, name: &str) -> Result<(), Errno> {
-        rustix::fs::renameat(self.dir, &*self.name, self.dir, name)?;
+    /// Takes the place of the record that has `name`, which must be locked by us.
+    ///
+    /// Where that is possible the two change places: the draft's name then leads to the old text, and is removed. ext4 sends
+    /// a new text to the disk at once, for twice the cost of all the rest, when a file that is renamed takes another's place,
+    /// and not when two files change theirs.
+    pub(super) fn take_place(mut self, name: &str, durability: Durability) -> Result<Reach, Errno> {
+        let exchanged = match durability {
+            Durability::Process => exchange(self.dir, &self.name, name),
+            Durability::Disk => Err(Errno::NOSYS),
+        };
+        match exchanged {
+            Ok(()) => return Ok(Reach::Pending),
+            // The record, or the draft, was removed by somebody who takes no locks.
+            Err(Errno::NOENT) => return Err(Errno::NOENT),
+            // The file system cannot.
+            Err(_) => rustix::fs::renameat(self.dir, &*self.name, self.dir, name)?,
+        }
         self.arrived = true;
-        Ok(())
+        Ok(Reach::Begun)
     }
 
     /// Takes `name` if nothing has it, else fails with `EXIST`.
-    pub(super) fn take_free_name(mut self, name: &str) -> Result<(), Errno> {
+    fn take_free_name(mut self, name: &str) -> Result<(), Errno> {
         match rename_to_free_name(self.dir, &self.name, name) {
             Ok(()) => {
                 self.arrived = true;
@@ -120,10 +159,65 @@ pub(super) fn times(now: Millis) -> Timestamps {
     }
 }
 
+/// Writes the whole payload, its times and its mode; with [`Durability::Disk`] down to the disk.
+fn fill(file: &mut File, payload: &str, now: Millis, durability: Durability) -> Step<()> {
+    // Whatever the umask took away; setting a mode that is right already would cost a tenth of the write.
+    if rustix::fs::fstat(&*file)?.st_mode & 0o7777 != FILE_MODE.bits() {
+        rustix::fs::fchmod(&*file, FILE_MODE)?;
+    }
+    file.write_all(payload.as_bytes())?;
+    rustix::fs::futimens(&*file, &times(now))?;
+    if durability == Durability::Disk {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
 fn random_name() -> Step<String> {
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(|_| Errno::IO)?;
     Ok(format!("{PREFIX}{:032x}", u128::from_ne_bytes(random)))
+}
+
+#[cfg(target_os = "linux")]
+fn nameless(dir: BorrowedFd<'_>) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, ".", flags, FILE_MODE).ok()?;
+    Some(File::from(file))
+}
+
+#[cfg(target_os = "linux")]
+fn give_name(file: &File, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+    match rustix::fs::linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(Errno::EXIST),
+        // Before Linux 6.10 only root could.
+        Err(_) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(dir: BorrowedFd<'_>, one: &str, other: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: BorrowedFd<'_>) -> Option<File> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_name(_: &File, _: BorrowedFd<'_>, _: &str) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: BorrowedFd<'_>, _: &str, _: &str) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]

@@ -35,6 +35,7 @@ pub(super) enum Verb {
     Write,
     Remove,
     Sweep,
+    Lock,
 }
 
 impl From<Errno> for Fault {
@@ -56,13 +57,14 @@ impl Fault {
         let folder = folder.display();
         let code = match verb {
             Verb::Read => Code::Read,
-            Verb::Write | Verb::Remove | Verb::Sweep => Code::Write,
+            Verb::Write | Verb::Remove | Verb::Sweep | Verb::Lock => Code::Write,
         };
         let doing = match verb {
             Verb::Read => format!("cannot read a session file in `{folder}`"),
             Verb::Write => format!("cannot write a session file in `{folder}`"),
             Verb::Remove => format!("cannot remove a session file in `{folder}`"),
             Verb::Sweep => format!("cannot sweep the session folder `{folder}`"),
+            Verb::Lock => format!("cannot lock a session in `{folder}`"),
         };
         match self {
             Fault::System(errno) => Error::new(code, doing).because_io(&errno.into()),

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::fault::Step;
 
 /// The folder's mode when it is made here: nobody else may list session ids.
-const FOLDER_MODE: u32 = 0o700;
+pub(super) const FOLDER_MODE: u32 = 0o700;
 /// How long the descriptor is trusted without asking whether the path still leads to it.
 const TRUST: Duration = Duration::from_secs(1);
 
@@ -60,6 +60,11 @@ impl Folder {
             return self.still(open, now);
         }
         Some(open.dir)
+    }
+
+    /// The same for a write, which must not go where the path no longer leads: that is asked each time.
+    pub(super) fn at_hand_still(&self, now: Instant) -> Option<Dir> {
+        self.still(self.known()?, now)
     }
 
     /// Whether the path still leads to the folder that was given last.

@@ -1,51 +1,95 @@
-//! Reading and touching on the calling thread, when the disk need not be waited for.
+//! Working on the calling thread, when the disk need not be waited for.
 //!
-//! A session file that was used lately is in the page cache, and reading it there costs less than asking another
-//! thread. Linux can open and read on condition of not waiting (`RESOLVE_CACHED`, `RWF_NOWAIT`). Whatever does not
-//! succeed at once, for whatever reason, is left to a worker thread, which tries it again and reports.
+//! A session file that was used lately is in the page cache, and reading it there, or writing a small one that nobody
+//! waits to see on the disk, costs less than asking another thread. Linux can open and read on condition of not waiting
+//! (`RESOLVE_CACHED`, `RWF_NOWAIT`); against a file system that makes a writer wait there is only the pace. Whatever does
+//! not succeed at once, for whatever reason, is left to a worker thread, which tries it again and reports.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::fault::{Fault, Step, Verb};
+use super::folder::{Dir, Folder};
 use super::{Disk, record, write};
 use crate::clock::Millis;
-use crate::driver::{Record, Touched};
+use crate::driver::{Created, Durability, Record, Replaced, Touched};
 use crate::error::Result;
 use crate::session_id::SessionId;
 
-/// A call that took longer than this met a slow disk, a full journal or a network file system.
-const SLOW: Duration = Duration::from_millis(5);
-/// How long the calling thread keeps away from the disk after a slow call.
-const REST: Duration = Duration::from_secs(1);
+/// Largest payload in bytes that the calling thread writes: some tens of microseconds' worth.
+const MOST_WRITTEN: usize = 64 << 10;
 
 /// The record, if it is at hand; `None` when a worker has to look.
 pub(super) fn load(disk: &Disk, id: &SessionId, now: Millis) -> Option<Result<Option<Record>>> {
-    attempt(disk, Verb::Read, |dir| {
-        match record::found(disk.pace.open(dir, id.as_str()))? {
+    attempt(
+        disk,
+        Verb::Read,
+        Folder::at_hand,
+        |dir| match record::found(disk.nowait.open(dir, id.as_str()))? {
             Some(found) => found.record(disk, now, |file, buffer, offset| {
-                disk.pace.read(file, buffer, offset)
+                disk.nowait.read(file, buffer, offset)
             }),
             None => absent(disk, None),
-        }
-    })
+        },
+    )
 }
 
 /// Records activity, if the file is at hand and nobody is changing it; `None` when a worker has to.
 pub(super) fn touch(disk: &Disk, id: &SessionId, now: Millis) -> Option<Result<Touched>> {
-    attempt(disk, Verb::Write, |dir| {
-        let opened = disk.pace.open(dir, id.as_str());
+    attempt(disk, Verb::Write, Folder::at_hand, |dir| {
+        let opened = disk.nowait.open(dir, id.as_str());
         match record::locked(opened, dir, id.as_str(), record::lock_now)? {
             Some(found) => write::touch_found(Some(found), now),
             None => absent(disk, Touched::Gone),
         }
     })
+}
+
+/// Stores a new record; `None` when a worker has to.
+pub(super) fn create(
+    disk: &Disk,
+    id: &SessionId,
+    payload: &str,
+    now: Millis,
+) -> Option<Result<Created>> {
+    if !may_write(disk, payload) {
+        return None;
+    }
+    attempt(disk, Verb::Write, Folder::at_hand_still, |dir| {
+        write::create_in(disk, dir, id, payload, now)
+    })
+}
+
+/// Replaces a record that is at hand and that nobody else is changing; `None` when a worker has to.
+pub(super) fn replace(
+    disk: &Disk,
+    id: &SessionId,
+    expected: &str,
+    payload: &str,
+    now: Millis,
+) -> Option<Result<Replaced>> {
+    if !may_write(disk, payload) {
+        return None;
+    }
+    attempt(disk, Verb::Write, Folder::at_hand_still, |dir| {
+        let opened = disk.nowait.open(dir, id.as_str());
+        let Some(found) = record::locked(opened, dir, id.as_str(), record::lock_now)? else {
+            return Ok(Replaced::Gone);
+        };
+        let read = |file: &File, buffer: &mut [u8], offset| disk.nowait.read(file, buffer, offset);
+        let current = found.payload(disk.bounds.max_payload, read)?;
+        write::replace_found(disk, dir, (id, &found), (expected, current), payload, now)
+    })
+}
+
+/// Whether a payload is one to be written on the calling thread. What is to reach the disk is waited for elsewhere.
+fn may_write(disk: &Disk, payload: &str) -> bool {
+    disk.durability == Durability::Process && payload.len() <= MOST_WRITTEN
 }
 
 /// Nothing has the name, which counts only while the folder is the one the path leads to.
@@ -59,15 +103,17 @@ fn absent<T>(disk: &Disk, outcome: T) -> Step<T> {
 fn attempt<T>(
     disk: &Disk,
     verb: Verb,
+    find: fn(&Folder, Instant) -> Option<Dir>,
     work: impl FnOnce(BorrowedFd<'_>) -> Step<T>,
 ) -> Option<Result<T>> {
-    let started = Instant::now();
-    if !disk.pace.allows(started) {
+    let pace = disk.pace(verb);
+    if !pace.allows_in_place() {
         return None;
     }
-    let dir = disk.folder.at_hand(started)?;
+    let started = Instant::now();
+    let dir = find(&disk.folder, started)?;
     let outcome = work(dir.as_fd());
-    disk.pace.note(started, Instant::now());
+    pace.took_in_place(started.elapsed());
     match outcome {
         Ok(value) => Some(Ok(value)),
         Err(Fault::Busy | Fault::System(_)) => None,
@@ -75,39 +121,18 @@ fn attempt<T>(
     }
 }
 
-/// What was learnt about this disk and this system.
+/// Opening and reading without waiting, as far as this system can.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
-    resting_until: Mutex<Option<Instant>>,
+pub(super) struct NoWait {
     opens_plainly: AtomicBool,
     reads_plainly: AtomicBool,
 }
 
-impl Pace {
-    /// Whether the calling thread may go to the disk.
-    fn allows(&self, now: Instant) -> bool {
-        let until = *self
-            .resting_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        until.is_none_or(|until| until <= now)
-    }
-
-    /// Takes note of how long the calling thread was at the disk.
-    fn note(&self, started: Instant, ended: Instant) {
-        if ended.saturating_duration_since(started) > SLOW {
-            let mut until = self
-                .resting_until
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *until = Some(ended + REST);
-        }
-    }
-
+impl NoWait {
     /// Opens what has this name, or fails with `AGAIN` when that would mean waiting.
     ///
     /// Where the system cannot tell (a kernel before 5.12, a sandbox that knows no `openat2`), it is opened all the
-    /// same: then only [`SLOW`] protects the calling thread.
+    /// same: then only the pace protects the calling thread.
     fn open(&self, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
         if !self.opens_plainly.load(Ordering::Relaxed) {
             match record::open_quietly(|flags| open_cached(dir, name, flags)) {
@@ -155,21 +180,4 @@ fn open_cached(_: BorrowedFd<'_>, _: &str, _: OFlags) -> Result<OwnedFd, Errno> 
 #[cfg(not(target_os = "linux"))]
 fn read_cached(_: &File, _: &mut [u8], _: u64) -> Result<usize, Errno> {
     Err(Errno::AGAIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_slow_call_keeps_the_calling_thread_from_the_disk_for_a_second() {
-        let (pace, start) = (Pace::default(), Instant::now());
-        pace.note(start, start + SLOW);
-        assert!(pace.allows(start + SLOW));
-        let end = start + SLOW + Duration::from_micros(1);
-        pace.note(start, end);
-        assert!(!pace.allows(end));
-        assert!(!pace.allows(end + REST - Duration::from_micros(1)));
-        assert!(pace.allows(end + REST));
-    }
 }

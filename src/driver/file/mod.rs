@@ -4,21 +4,25 @@
 //! sessions/                                  0700
 //!   6nZA4-UavYvomaz5oBUyBpQ9d2KynAqb4FUKdkRx   0600   the payload, UTF-8, nothing else; mtime = atime = last activity
 //!   .node-session-0f3a…                        0600   a payload on its way to its name
+//!   .locks/                                    0700   leases, in lock mode only; see `leases`
 //! ```
 //!
 //! Knows nothing of what a payload means. Its promises hold between the processes of one host, on a local file system.
 //!
-//! - A payload reaches its name by a rename, so whoever opens a record reads the whole of one payload, without a lock.
+//! - A payload is written to a file of its own, which then takes the record's name, or changes places with the record, in
+//!   one step: whoever opens a record reads the whole of one payload, without a lock. No file is ever written over.
 //! - Whoever changes or removes a record first locks its file (`flock`), then makes sure that the name still means that
-//!   file. Two sessions never share a lock, no lock file is ever left over, and a dead process holds nothing.
+//!   file. Two sessions never share a lock, none has a file of its own, and a dead process holds nothing.
 //!
 //! Compat: `lib/handler/FileSessionHandler.js`. Its files are read as they are; its gc judges by atime and spares names
 //! that begin with a dot, hence the two times and the dot.
 
+mod behind;
 mod draft;
 mod fault;
 mod folder;
 mod in_place;
+mod leases;
 mod record;
 mod sweep;
 #[cfg(test)]
@@ -32,18 +36,19 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use crate::clock::Millis;
+use crate::driver::pace::Pace;
 use crate::driver::{
-    Answer, Bounds, Created, Driver, Durability, Record, Removed, Replaced, Sweep, Touched,
+    Acquired, Answer, Bounds, Created, Driver, Durability, Owner, Record, Removed, Replaced, Sweep,
+    Touched,
 };
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
-use crate::worker::blocking;
+use crate::worker::Lane;
+use behind::Behind;
 use fault::{Fault, Step, Verb};
 use folder::Folder;
-use in_place::Pace;
+use in_place::NoWait;
 
-/// How long a change waits for the lock of a record before it gives up.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How often, and how far apart, an operation is tried again while the process or the system is out of descriptors.
 const STARVED_TRIES: u32 = 10;
 const STARVED_PAUSE: Duration = Duration::from_millis(20);
@@ -57,14 +62,37 @@ pub struct FileDriver {
 /// What the driver shares with the worker threads.
 #[derive(Debug)]
 struct Disk {
-    folder: Folder,
+    folder: Arc<Folder>,
+    behind: Arc<Behind>,
     bounds: Bounds,
     durability: Durability,
-    pace: Pace,
-    /// [`LOCK_WAIT`], except in a test that has no time.
-    lock_wait: Duration,
+    nowait: NoWait,
+    reads: Pace,
+    writes: Pace,
     /// Where the sweep under way has got to.
     cursor: Mutex<Option<sweep::Cursor>>,
+    lane: Lane,
+}
+
+impl Disk {
+    /// How quick this kind of operation has been of late.
+    fn pace(&self, verb: Verb) -> &Pace {
+        match verb {
+            Verb::Read => &self.reads,
+            Verb::Write | Verb::Remove | Verb::Sweep | Verb::Lock => &self.writes,
+        }
+    }
+
+    /// Does `work` on a worker thread, and notes how quick it was.
+    fn operate<T>(&self, verb: Verb, work: impl Fn(&Disk) -> Step<T>) -> Step<T> {
+        let started = Instant::now();
+        let outcome = work(self);
+        // What failed says little about the disk: it may have waited for a lock.
+        if outcome.is_ok() {
+            self.pace(verb).took_elsewhere(started.elapsed());
+        }
+        outcome
+    }
 }
 
 impl FileDriver {
@@ -73,13 +101,17 @@ impl FileDriver {
     /// Touches nothing on disk: the folder is made, with its parents, when something is first stored in it, and again
     /// when it has been removed.
     pub fn new(directory: &Path, bounds: Bounds, durability: Durability) -> Self {
+        let (folder, lane) = (Arc::new(Folder::new(directory)), Lane::default());
         let disk = Disk {
-            folder: Folder::new(directory),
+            behind: Arc::new(Behind::new(&folder, &lane)),
+            folder,
             bounds,
             durability,
-            pace: Pace::default(),
-            lock_wait: LOCK_WAIT,
+            nowait: NoWait::default(),
+            reads: Pace::default(),
+            writes: Pace::default(),
             cursor: Mutex::new(None),
+            lane,
         };
         Self {
             disk: Arc::new(disk),
@@ -116,6 +148,9 @@ impl Driver for FileDriver {
         if let Some(error) = self.oversize(payload) {
             return Answer::now(Err(error));
         }
+        if let Some(result) = in_place::create(&self.disk, id, payload, now) {
+            return Answer::now(result);
+        }
         let (id, payload) = (*id, Arc::clone(payload));
         self.elsewhere(Verb::Write, move |disk| {
             write::create(disk, &id, &payload, now)
@@ -131,6 +166,9 @@ impl Driver for FileDriver {
     ) -> Answer<Replaced> {
         if let Some(error) = self.oversize(payload) {
             return Answer::now(Err(error));
+        }
+        if let Some(result) = in_place::replace(&self.disk, id, expected, payload, now) {
+            return Answer::now(result);
         }
         let (id, expected, payload) = (*id, Arc::clone(expected), Arc::clone(payload));
         self.elsewhere(Verb::Write, move |disk| {
@@ -161,6 +199,33 @@ impl Driver for FileDriver {
     fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep> {
         self.elsewhere(Verb::Sweep, move |disk| sweep::step(disk, cutoff, limit))
     }
+
+    fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Answer<Acquired> {
+        let id = *id;
+        self.elsewhere(Verb::Lock, move |disk| {
+            leases::acquire(disk, &id, owner, lease, now)
+        })
+    }
+
+    fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
+        let id = *id;
+        self.elsewhere(Verb::Lock, move |disk| leases::release(disk, &id, owner))
+    }
+
+    fn shares_leases(&self) -> bool {
+        true
+    }
+
+    /// What stays locked is one session's file.
+    fn times_out_as_a_whole(&self) -> bool {
+        false
+    }
 }
 
 /// Does `work` on a worker thread, again and again while what stops it may pass.
@@ -171,22 +236,27 @@ async fn patiently<T: Send + 'static>(
     verb: Verb,
     work: impl Fn(&Disk) -> Step<T> + Clone + Send + 'static,
 ) -> Result<T> {
-    let deadline = Instant::now() + disk.lock_wait;
+    let patience = match verb {
+        Verb::Read => disk.bounds.read_patience,
+        _ => disk.bounds.write_patience,
+    };
+    let deadline = Instant::now() + patience.duration();
     let (mut starved, mut vanished) = (0, false);
     loop {
         let (there, work) = (Arc::clone(&disk), work.clone());
-        match blocking(move || Ok(work(&there))).await? {
+        let work = move || Ok(there.operate(verb, work));
+        match disk.lane.blocking(work).await? {
             Ok(value) => return Ok(value),
             Err(Fault::Busy) if Instant::now() < deadline => {}
             // The folder, or a payload on its way, was removed under our hands.
             Err(Fault::System(Errno::NOENT)) if !vanished => vanished = true,
             Err(Fault::System(Errno::MFILE | Errno::NFILE)) if starved < STARVED_TRIES => {
                 starved += 1;
-                blocking(|| {
+                let pause = || {
                     std::thread::sleep(STARVED_PAUSE);
                     Ok(())
-                })
-                .await?;
+                };
+                disk.lane.blocking(pause).await?;
             }
             Err(fault) => return Err(fault.explain(verb, disk.folder.path())),
         }

@@ -111,7 +111,8 @@ pub(super) fn locked(
 
 /// Takes the file's lock if it is free.
 pub(super) fn lock_now(file: BorrowedFd<'_>) -> Step<()> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+    let flock = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+    match rustix::io::retry_on_intr(flock) {
         Ok(()) => Ok(()),
         Err(Errno::WOULDBLOCK) => Err(Fault::Busy),
         // A file system without locks (some network ones): single operations are still whole there.

@@ -1,4 +1,4 @@
-//! Removing idle session files, a bounded step at a time, and drafts that a dead process left behind.
+//! Removing idle session files, a bounded step at a time, and what a dead process left behind: drafts, leases.
 //!
 //! Looks only at regular files of ours named like a session or like a draft. Everything else in the folder is
 //! somebody else's and stays, whatever its age.
@@ -12,6 +12,7 @@ use super::Disk;
 use super::draft::is_draft;
 use super::fault::Step;
 use super::folder::Dir;
+use super::leases;
 use super::record::{self, is_trusted, last_activity};
 use crate::clock::Millis;
 use crate::driver::Sweep;
@@ -44,6 +45,7 @@ pub(super) fn step(disk: &Disk, cutoff: Millis, limit: usize) -> Step<Sweep> {
             break;
         }
         let Some(entry) = cursor.names.read() else {
+            leases::sweep(cursor.folder.as_fd(), cutoff);
             return ended(removed);
         };
         if let Ok(name) = entry?.file_name().to_str()

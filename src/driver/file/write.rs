@@ -1,14 +1,15 @@
 //! Every change to a session file: whole or not at all, and only while its lock is held.
 //!
-//! Runs on a worker thread; `touch_found` alone also runs in place.
+//! Runs on a worker thread; `create_in`, `replace_found` and `touch_found` also run in place.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::Disk;
-use super::draft::{Draft, times};
+use super::draft::{self, Draft, Reach, times};
 use super::fault::{Fault, Step};
 use super::record::{self, Found};
 use crate::clock::Millis;
@@ -18,11 +19,21 @@ use crate::session_id::SessionId;
 
 pub(super) fn create(disk: &Disk, id: &SessionId, payload: &str, now: Millis) -> Step<Created> {
     let dir = disk.folder.ready()?;
-    let draft = Draft::write(dir.as_fd(), payload, now, disk.durability)?;
-    match draft.take_free_name(id.as_str()) {
-        Ok(()) => settle(disk, dir.as_fd(), Created::Created),
-        Err(Errno::EXIST) => Ok(Created::Exists),
-        Err(errno) => Err(errno.into()),
+    create_in(disk, dir.as_fd(), id, payload, now)
+}
+
+/// Stores a new record in an open folder.
+pub(super) fn create_in(
+    disk: &Disk,
+    dir: BorrowedFd<'_>,
+    id: &SessionId,
+    payload: &str,
+    now: Millis,
+) -> Step<Created> {
+    match draft::store_new(dir, id.as_str(), payload, now, disk.durability) {
+        Ok(()) => settle(disk, dir, Created::Created),
+        Err(Fault::System(Errno::EXIST)) => Ok(Created::Exists),
+        Err(fault) => Err(fault),
     }
 }
 
@@ -40,13 +51,34 @@ pub(super) fn replace(
         return Ok(Replaced::Gone);
     };
     let current = found.payload(disk.bounds.max_payload, record::read_at)?;
+    replace_found(
+        disk,
+        dir.as_fd(),
+        (id, &found),
+        (expected, current),
+        payload,
+        now,
+    )
+}
+
+/// Replaces a locked record whose text is `current`, if that is the expected one.
+pub(super) fn replace_found(
+    disk: &Disk,
+    dir: BorrowedFd<'_>,
+    (id, found): (&SessionId, &Found),
+    (expected, current): (&str, Arc<str>),
+    payload: &str,
+    now: Millis,
+) -> Step<Replaced> {
     if *current != *expected {
         return Ok(Replaced::Conflict(current));
     }
     let now = now.max(found.last_activity());
-    let draft = Draft::write(dir.as_fd(), payload, now, disk.durability)?;
-    draft.take_name(id.as_str())?;
-    settle(disk, dir.as_fd(), Replaced::Replaced)
+    let draft = Draft::write(dir, payload, now, disk.durability)?;
+    if draft.take_place(id.as_str(), disk.durability)? == Reach::Pending {
+        disk.behind.note(*id);
+    }
+    settle(disk, dir, Replaced::Replaced)
 }
 
 pub(super) fn remove(disk: &Disk, id: &SessionId, expected: &str) -> Step<Removed> {

@@ -8,6 +8,8 @@ use crate::driver::conformance::Fixture;
 const BOUNDS: Bounds = Bounds {
     idle_timeout: Millis(1_000),
     max_payload: 1_000,
+    read_patience: Millis(1_900),
+    write_patience: Millis(1_900),
 };
 
 fn id(number: usize) -> SessionId {
@@ -200,7 +202,12 @@ impl InProcess {
 impl Fixture for InProcess {
     fn open(&self, bounds: Bounds) -> Box<dyn Driver> {
         let store = Arc::clone(&self.0);
-        Box::new(Memory { bounds, store })
+        let lane = Lane::default();
+        Box::new(Memory {
+            bounds,
+            store,
+            lane,
+        })
     }
 
     fn reopen(&self, bounds: Bounds) -> Option<Box<dyn Driver>> {

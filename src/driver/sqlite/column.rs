@@ -95,6 +95,11 @@ fn unwrap(inside: &[u8]) -> Option<String> {
     }
 }
 
+/// Bytes of the escape of one UTF-16 code unit without its backslash: `u` and four digits.
+const UNIT: usize = 5;
+/// Bytes of the escapes of a surrogate pair without the first backslash.
+const PAIR: usize = UNIT + 1 + UNIT;
+
 /// What an escape stands for, and its length without the backslash.
 fn unescape(escape: &[u8]) -> Option<(char, usize)> {
     let character = match escape.first()? {
@@ -116,14 +121,14 @@ fn unescape(escape: &[u8]) -> Option<(char, usize)> {
 fn unescape_utf16(digits: &[u8]) -> Option<(char, usize)> {
     let first = code_unit(digits)?;
     if let Some(character) = char::from_u32(first) {
-        return Some((character, "uXXXX".len()));
+        return Some((character, UNIT));
     }
     let second = code_unit(digits[4..].strip_prefix(b"\\u")?)?;
     if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
         return None;
     }
     let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-    Some((char::from_u32(code)?, "uXXXX\\uXXXX".len()))
+    Some((char::from_u32(code)?, PAIR))
 }
 
 fn code_unit(text: &[u8]) -> Option<u32> {

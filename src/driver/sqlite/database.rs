@@ -93,9 +93,10 @@ impl Database {
         connection.busy_timeout(patience)?;
         configure(&connection, self.durability)?;
         table::create_if_missing(&connection, &self.schema, &self.table)?;
-        let name = format!("{}.{}", quote(&self.schema), quote(&self.table));
+        let name = |table: &str| format!("{}.{}", quote(&self.schema), quote(table));
+        let leases = name(&format!("{}_locks", self.table));
         Ok(Open {
-            table: Table::new(connection, &name, self.bounds),
+            table: Table::new(connection, &name(&self.table), &leases, self.bounds),
             file: before,
             checked: Instant::now(),
         })
@@ -109,9 +110,10 @@ impl Database {
     /// Whether the file at the path is no longer the one that is open.
     ///
     /// SQLite itself would go on writing to a file that has no name any more, to nobody's use. Asks the system about one
-    /// path, which takes a microsecond or two.
+    /// path, which takes a microsecond or two. While the system cannot tell (an I/O error, a folder that may not be
+    /// entered), it is taken to be where it was: what was written is written, and doing it again would find it done.
     pub(super) fn has_moved(&self, open: &Open) -> bool {
-        self.identity() != open.file
+        self.look().is_ok_and(|found| found != open.file)
     }
 
     /// Bytes in the write-ahead log's file; 0 when there is none.
@@ -129,16 +131,29 @@ impl Database {
         Ok(self.identity())
     }
 
-    #[cfg(unix)]
     fn identity(&self) -> Option<Identity> {
+        self.look().unwrap_or(None)
+    }
+
+    /// Which file is at the path; `None` for none.
+    #[cfg(unix)]
+    fn look(&self) -> io::Result<Option<Identity>> {
         use std::os::unix::fs::MetadataExt;
-        let metadata = fs::metadata(self.file.as_ref()?).ok()?;
-        Some((metadata.dev(), metadata.ino()))
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        match fs::metadata(file) {
+            Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                _ => Err(error),
+            },
+        }
     }
 
     #[cfg(not(unix))]
-    fn identity(&self) -> Option<Identity> {
-        None
+    fn look(&self) -> io::Result<Option<Identity>> {
+        Ok(None)
     }
 }
 

@@ -6,7 +6,7 @@
 mod column;
 mod database;
 mod failure;
-mod pace;
+mod leases;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,19 +20,19 @@ use std::time::{Duration, Instant};
 
 use self::database::{Database, Open};
 use self::failure::{Failure, Outcome};
-use self::pace::Pace;
 use self::table::{Table, too_large};
 use super::{
-    Answer, Bounds, Created, Driver, Durability, Record, Removed, Replaced, Sweep, Touched,
+    Acquired, Answer, Bounds, Created, Driver, Durability, Owner, Record, Removed, Replaced, Sweep,
+    Touched,
 };
 use crate::clock::Millis;
+use crate::driver::pace::Pace;
 use crate::error::{Code, Result};
 use crate::session_id::SessionId;
-use crate::worker;
+use crate::worker::Lane;
 
-/// How long an operation may wait for other connections, from the moment it was asked for. A little less than the two
-/// seconds that the manager gives it.
-const PATIENCE: Duration = Duration::from_millis(1_900);
+/// How long a checkpoint waits for other connections.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(1_900);
 /// Pause between two tries of what SQLite does not wait for by itself, such as entering the write-ahead mode.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -68,13 +68,11 @@ const LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// # Errors
 ///
 /// `ERR_SESSION_READ` and `ERR_SESSION_WRITE` carry SQLite's own text and the name of its code; a database that stays
-/// busy for 1.9 seconds is `ERR_SESSION_TIMEOUT`. A record whose `lastActivity` is no number counts as idle.
+/// busy for as long as [`Bounds`] say is `ERR_SESSION_TIMEOUT`. A record whose `lastActivity` is no number counts as idle.
 ///
 /// Compat: `lib/handler/DatabaseSessionHandler.js`.
 pub struct Sqlite {
     shared: Arc<Shared>,
-    /// `PATIENCE`, or less in a test.
-    patience: Duration,
 }
 
 /// What the calling thread and the workers share.
@@ -89,6 +87,7 @@ struct Shared {
     /// Pages written since the last checkpoint, by estimate.
     pages: AtomicUsize,
     checkpointing: AtomicBool,
+    lane: Lane,
 }
 
 /// A connection once it is open. Its lock is held across I/O: SQLite's connections work for one thread at a time.
@@ -105,6 +104,14 @@ enum Access {
 impl Access {
     fn writes(self) -> bool {
         matches!(self, Access::Write(_))
+    }
+
+    /// How long an operation may wait for other connections, from the moment it was asked for.
+    fn patience(self, bounds: Bounds) -> Duration {
+        match self {
+            Access::Read => bounds.read_patience.duration(),
+            Access::Write(_) => bounds.write_patience.duration(),
+        }
     }
 }
 
@@ -128,10 +135,10 @@ impl Sqlite {
             writes: Pace::default(),
             pages: AtomicUsize::new(0),
             checkpointing: AtomicBool::new(false),
+            lane: Lane::default(),
         };
         Self {
             shared: Arc::new(shared),
-            patience: PATIENCE,
         }
     }
 
@@ -184,11 +191,10 @@ impl Sqlite {
         access: Access,
         operation: impl Fn(&Table) -> Outcome<T> + Send + 'static,
     ) -> Answer<T> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + access.patience(self.shared.database.bounds());
         let shared = Arc::clone(&self.shared);
-        Answer::later(worker::blocking(move || {
-            shared.run_patiently(deadline, access, operation)
-        }))
+        let work = move || shared.run_patiently(deadline, access, operation);
+        Answer::later(self.shared.lane.blocking(work))
     }
 
     fn fits(&self, payload: &str) -> Result<()> {
@@ -315,15 +321,14 @@ impl Shared {
         self.pages.store(0, Ordering::Relaxed);
         let shared = Arc::clone(self);
         // Nobody waits for it: one that fails leaves the log longer, and the next one copies more.
-        drop(worker::blocking(move || {
-            let deadline = Instant::now() + PATIENCE;
+        self.lane.unheard(move || {
+            let deadline = Instant::now() + CHECKPOINT_PATIENCE;
             let copy = |table: &Table| table.checkpoint(MOST_PAGES);
-            let done = shared.run_patiently(deadline, Access::Read, copy);
+            shared.run_patiently(deadline, Access::Read, copy).ok();
             // The first write to a log that begins anew waits for the disk: not on the calling thread.
             shared.writes.keep_away();
             shared.checkpointing.store(false, Ordering::Release);
-            done
-        }));
+        });
     }
 }
 
@@ -385,6 +390,28 @@ impl Driver for Sqlite {
             }
             Ok(sweep)
         })
+    }
+
+    fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Answer<Acquired> {
+        let id = *id;
+        self.run(Access::Write(0), move |table| {
+            table.acquire(&id, owner, lease, now)
+        })
+    }
+
+    fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
+        let id = *id;
+        self.run(Access::Write(0), move |table| table.release(&id, owner))
+    }
+
+    fn shares_leases(&self) -> bool {
+        !self.shared.database.is_in_memory()
     }
 }
 

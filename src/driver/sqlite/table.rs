@@ -20,8 +20,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::column::{self, QUOTES, WORST_ESCAPE};
 use super::failure::Outcome;
+use super::leases::Leases;
 use crate::clock::{Millis, is_idle};
-use crate::driver::{Bounds, Created, Record, Removed, Replaced, Sweep, Touched};
+use crate::driver::{Acquired, Bounds, Created, Owner, Record, Removed, Replaced, Sweep, Touched};
 use crate::error::{Code, Error};
 use crate::session_id::SessionId;
 
@@ -64,11 +65,12 @@ pub(super) struct Table {
     exists: String,
     destroy: String,
     sweep: String,
+    leases: Leases,
 }
 
 impl Table {
-    /// The table of that (quoted) name, which is there.
-    pub(super) fn new(connection: Connection, quoted: &str, bounds: Bounds) -> Self {
+    /// The table of that (quoted) name, which is there, and that of its leases, which need not be.
+    pub(super) fn new(connection: Connection, quoted: &str, leases: &str, bounds: Bounds) -> Self {
         let sql = |text: &str| text.replace("{table}", quoted).replace("{this}", THIS);
         let by_rowid = sql(SWEEP);
         let has_rowid = connection.prepare(&by_rowid).is_ok();
@@ -87,6 +89,7 @@ impl Table {
             } else {
                 sql(SWEEP_BY_ID)
             },
+            leases: Leases::new(leases),
             connection,
         }
     }
@@ -192,10 +195,26 @@ impl Table {
         let rows = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(&self.sweep)?;
         let removed = statement.execute(params![cutoff.0, rows])?;
-        Ok(Sweep {
-            removed,
-            done: removed < limit,
-        })
+        let done = removed < limit;
+        if done {
+            // The records are gone already; leases that stay are removed by the next sweep.
+            self.leases.sweep(&self.connection, cutoff).ok();
+        }
+        Ok(Sweep { removed, done })
+    }
+
+    pub(super) fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Outcome<Acquired> {
+        self.leases.acquire(&self.connection, id, owner, lease, now)
+    }
+
+    pub(super) fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
+        self.leases.release(&self.connection, id, owner)
     }
 
     /// Copies what the write-ahead log holds into the database file, so that writers may begin the log anew.

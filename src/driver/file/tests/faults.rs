@@ -160,12 +160,18 @@ fn a_failed_write_leaves_no_draft_and_the_old_record() {
     let it = Fixture::with("old");
     fs::create_dir(it.path('b')).unwrap();
     let dir = it.driver.disk.folder.ready().unwrap();
-    let draft = || {
+    for durability in [Durability::Process, Durability::Disk] {
+        use super::draft::{Draft, store_new};
         use std::os::fd::AsFd;
-        super::draft::Draft::write(dir.as_fd(), "new", NOW, Durability::Disk).unwrap()
-    };
-    assert!(draft().take_name(id('b').as_str()).is_err());
-    assert!(draft().take_free_name(id('a').as_str()).is_err());
+        // A file changes places with no record, and is renamed over no folder.
+        let name = match durability {
+            Durability::Process => id('c'),
+            Durability::Disk => id('b'),
+        };
+        let draft = Draft::write(dir.as_fd(), "new", NOW, durability).unwrap();
+        assert!(!cfg!(target_os = "linux") || draft.take_place(name.as_str(), durability).is_err());
+        assert!(store_new(dir.as_fd(), id('a').as_str(), "new", NOW, durability).is_err());
+    }
     assert_eq!(it.names(), [id('a').as_str(), id('b').as_str()]);
     assert_eq!(it.load('a').unwrap().unwrap(), "old");
 }

@@ -12,11 +12,14 @@ use tempfile::TempDir;
 use super::*;
 
 mod faults;
+mod leases;
 mod races;
 
 const BOUNDS: Bounds = Bounds {
     idle_timeout: Millis(60_000),
     max_payload: 1 << 20,
+    read_patience: Millis(1_900),
+    write_patience: Millis(1_900),
 };
 /// Set for a test that is run by itself.
 const AGAIN: &str = "NODE_SESSION_TEST_AGAIN";
@@ -262,6 +265,29 @@ fn a_hot_record_is_read_and_touched_on_the_calling_thread() {
     };
     // A thread that is held up at the wrong moment takes the disk for slow.
     assert!(!cfg!(target_os = "linux") || (0..20).any(|_| at_hand()));
+}
+
+#[test]
+fn a_small_record_is_written_on_the_calling_thread_unless_it_must_reach_the_disk() {
+    let at_hand = |durability, payload: &str| {
+        let mut it = Fixture::with("old");
+        it.driver = FileDriver::new(&it.folder, BOUNDS, durability);
+        it.load('a').unwrap();
+        let made = it.driver.create(&id('b'), &text(payload), NOW);
+        let replaced = it
+            .driver
+            .replace(&id('a'), &text("old"), &text(payload), NOW);
+        let ready = (&made, &replaced);
+        let ready = matches!(ready, (Answer::Ready(_), Answer::Ready(_)));
+        assert_eq!(wait(made), Ok(Created::Created));
+        assert_eq!(wait(replaced), Ok(Replaced::Replaced));
+        assert_eq!(it.load('a').unwrap().unwrap(), payload);
+        ready
+    };
+    let (small, large) = ("new", "new".repeat(1 << 15));
+    assert!(!cfg!(target_os = "linux") || (0..20).any(|_| at_hand(Durability::Process, small)));
+    assert!(!at_hand(Durability::Process, &large));
+    assert!(!at_hand(Durability::Disk, small));
 }
 
 #[test]

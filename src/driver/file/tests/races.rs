@@ -23,7 +23,8 @@ fn a_sweep_spares_a_draft_that_is_being_written_and_a_record_that_is_locked() {
 #[test]
 fn a_record_that_stays_locked_is_a_timeout_for_writers_and_none_for_readers() {
     let mut it = Fixture::with("old");
-    Arc::get_mut(&mut it.driver.disk).unwrap().lock_wait = Duration::ZERO;
+    let disk = Arc::get_mut(&mut it.driver.disk).unwrap();
+    disk.bounds.write_patience = Millis(0);
     let held = fs::File::open(it.path('a')).unwrap();
     held.try_lock().unwrap();
     assert_eq!(it.load('a').unwrap().unwrap(), "old");

@@ -2,6 +2,7 @@
 
 mod columns;
 mod files;
+mod leases;
 mod tables;
 mod waiting;
 
@@ -18,6 +19,8 @@ use crate::driver::conformance::Fixture;
 const BOUNDS: Bounds = Bounds {
     idle_timeout: Millis(1_000),
     max_payload: 64 * 1024,
+    read_patience: Millis(1_900),
+    write_patience: Millis(1_900),
 };
 const NOW: Millis = Millis(1_795_383_066_943);
 

@@ -28,8 +28,12 @@ fn a_writer_elsewhere_holds_up_no_reader_and_not_the_calling_thread() {
 #[test]
 fn a_database_that_stays_busy_is_a_timeout_and_nothing_is_written_later() {
     let place = Place::new();
-    let mut driver = place.open_driver();
-    driver.patience = Duration::from_millis(20);
+    place.open_driver();
+    let hurried = Bounds {
+        write_patience: Millis(20),
+        ..BOUNDS
+    };
+    let driver = Sqlite::new(&place.file(), "sessions", hurried, Durability::Process);
     let other = place.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let waiting: Vec<_> = ('a'..='f')
@@ -45,12 +49,12 @@ fn a_database_that_stays_busy_is_a_timeout_and_nothing_is_written_later() {
 }
 
 #[test]
-fn after_a_slow_call_the_calling_thread_keeps_away_for_a_while() {
+fn after_a_call_that_stalled_the_calling_thread_keeps_away_for_a_while() {
     let place = Place::new();
     let driver = place.open_driver();
     let slow = |_: &Table| {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_millis(6) {}
+        while started.elapsed() < Duration::from_millis(51) {}
         Ok(())
     };
     assert!(is_ready(&driver.run(Access::Read, slow)));

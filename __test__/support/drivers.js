@@ -1,0 +1,110 @@
+'use strict'
+
+/*
+ * The drivers that the fault suites in storage-faults/ run on, one description each. A driver joins them by a row here.
+ *
+ * A description has
+ * - `name`: what the tests are called by;
+ * - `options(dir)`: the options of a NodeSession that keeps its sessions under `dir`, which is the test's own;
+ * - `isShared`: whether what is stored outlives the process, so that another one goes on with it;
+ * - `faults`: which kinds of fault it can meet: `files` (system calls on files, disks, folders), `database` (an SQLite file),
+ *   `records` (what is stored can be looked at and changed from outside), `modes` (the storage itself answers with errors);
+ * - `ids(server)`, `read(server, id)`, `plant(server, id, payload)`, `remove(server, id)`: the records as somebody else sees and
+ *   changes them, by promises; `read` gives `undefined` for none; `age(server, id, ms)` lets the last activity lie that far back;
+ *   what a driver lacks of these is `undefined`, and the tests that need it leave the driver out;
+ * - `leftovers(names)`: of the names of the files under `dir`, those that belong to no record.
+ */
+
+const fs = require('fs')
+const path = require('path')
+const Database = require('better-sqlite3')
+
+const ID = /^[A-Za-z0-9_-]{40}$/
+
+const folder = (server) => server.config.files
+const file = {
+  faults: ['files', 'records'],
+  isShared: true,
+  options: (dir) => ({ driver: 'file', files: path.join(dir, 'sessions') }),
+  ids: async (server) => fs.readdirSync(folder(server)).filter((name) => ID.test(name)),
+  read: async (server, id) => {
+    const name = path.join(folder(server), id)
+    return fs.existsSync(name) ? fs.readFileSync(name, 'utf8') : undefined
+  },
+  plant: async (server, id, payload) => {
+    fs.mkdirSync(folder(server), { recursive: true })
+    fs.writeFileSync(path.join(folder(server), id), payload)
+  },
+  remove: async (server, id) => fs.unlinkSync(path.join(folder(server), id)),
+  age: async (server, id, ms) => {
+    const seconds = (Date.now() - ms) / 1000
+    fs.utimesSync(path.join(folder(server), id), seconds, seconds)
+  },
+  leftovers: (names) => names.filter((name) => name !== 'sessions' && !ID.test(path.basename(name))),
+}
+
+/** Opens the database file of a server, which runs in another process, for one piece of work. */
+function withTable(server, work) {
+  const database = new Database(`${server.config.files}.sqlite`)
+  try {
+    database.pragma('busy_timeout = 2000')
+    return work(database)
+  } finally {
+    database.close()
+  }
+}
+const one = (server, sql, ...values) => withTable(server, (database) => database.prepare(sql).run(...values))
+const database = {
+  faults: ['files', 'database', 'records'],
+  isShared: true,
+  options: (dir) => ({ driver: 'database', files: path.join(dir, 'sessions'), touchInterval: 0 }),
+  ids: async (server) => withTable(server, (table) => table.prepare('SELECT id FROM sessions').pluck().all()),
+  read: async (server, id) => withTable(server, (table) => table.prepare('SELECT payload FROM sessions WHERE id = ?').pluck().get(id)),
+  plant: async (server, id, payload) => {
+    const text = Buffer.isBuffer(payload) ? payload : JSON.stringify(payload)
+    one(server, 'INSERT OR REPLACE INTO sessions (id, payload, lastActivity) VALUES (?, ?, ?)', id, text, Date.now())
+  },
+  remove: async (server, id) => one(server, 'DELETE FROM sessions WHERE id = ?', id),
+  age: async (server, id, ms) => one(server, 'UPDATE sessions SET lastActivity = ? WHERE id = ?', Date.now() - ms, id),
+  leftovers: (names) => names.filter((name) => !/^sessions\.sqlite(-wal|-shm)?$/.test(name)),
+}
+
+const memory = {
+  faults: ['records'],
+  isShared: false,
+  options: () => ({ driver: 'memory' }),
+  // What is in memory can only be reached through the process: by a handler.
+  remove: (server, id) => server.visit(server.agent(), ['removes', id]),
+}
+
+const handler = {
+  faults: ['records', 'modes'],
+  isShared: false,
+  options: () => ({ driver: 'custom', touchInterval: 0 }),
+  read: async (server, id) => (await server.ask('stored', id)) ?? undefined,
+  plant: (server, id, payload) => server.ask('plant', id, String(payload)),
+  remove: (server, id) => server.ask('remove', id),
+}
+
+const sealed = (driver) => ({ ...driver, options: (dir) => ({ ...driver.options(dir), encrypt: true }), isSealed: true })
+const lasting = (driver) => ({ ...driver, options: (dir) => ({ ...driver.options(dir), durability: 'disk' }) })
+
+const DRIVERS = [
+  { name: 'memory', ...memory },
+  { name: 'memory, sealed', ...sealed(memory) },
+  { name: 'file', ...file },
+  { name: 'file, sealed', ...sealed(file) },
+  { name: 'file, to the disk', ...lasting(file), isLasting: true },
+  { name: 'database', ...database },
+  { name: 'database, sealed', ...sealed(database) },
+  { name: 'database, to the disk', ...lasting(database), isLasting: true },
+  { name: 'handler', ...handler },
+  { name: 'handler, sealed', ...sealed(handler) },
+]
+
+/** The drivers that can meet a kind of fault, as rows for `describe.each`; `only` chooses among them. */
+function driversWith(fault, only = () => true) {
+  return DRIVERS.filter((driver) => driver.faults.includes(fault) && only(driver)).map((driver) => [driver.name, driver])
+}
+
+module.exports = { DRIVERS, driversWith }

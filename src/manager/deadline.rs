@@ -1,0 +1,116 @@
+//! Deadlines: what the storage holds up is given up when its time is over, and only so much is waited for at once.
+//!
+//! Knows nothing of what it gives up. An operation that is given up is dropped, and must then leave nothing behind.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use super::Manager;
+use super::timer::Timer;
+use crate::clock::Millis;
+use crate::error::{Code, Error, Result};
+use crate::panics::caught;
+
+/// Operations of one manager that may wait for storage at the same time. Each of them holds a response and a session.
+const MOST_UNDER_WAY: usize = 10_000;
+/// A deadline that is noticed later than this was missed because the thread had other things to do.
+const BLOCKED: Millis = Millis(50);
+/// What an operation is given then, once: its answer may have come in time and lie behind the deadline's own wake-up.
+const GRACE: Millis = Millis(100);
+
+impl Manager {
+    /// Does `work`, but gives it up when it has not ended after `limit`.
+    ///
+    /// What is at hand costs nothing: the timer is made when `work` has been polled and has to wait.
+    ///
+    /// # Errors
+    ///
+    /// Each beginning with `doing`: `ERR_SESSION_TIMEOUT` when the time is over, and at once while too many wait already;
+    /// `ERR_SESSION_INTERNAL` when `work` panics.
+    pub(super) async fn within<W: Future>(
+        &self,
+        limit: Millis,
+        doing: &str,
+        work: W,
+    ) -> Result<W::Output> {
+        self.check_room(doing)?;
+        let mut work = pin!(work);
+        let mut deadline: Option<Deadline<'_>> = None;
+        poll_fn(|context| {
+            match caught(|| work.as_mut().poll(context)) {
+                Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),
+                Ok(Poll::Pending) => {}
+                Err(panicked) => {
+                    let message = format!("{doing}: the session engine panicked");
+                    return Poll::Ready(Err(panicked.error(message)));
+                }
+            }
+            let deadline = deadline.get_or_insert_with(|| Deadline::new(self, limit));
+            let over = || {
+                let message = format!("{doing}: the storage did not answer within {} ms", limit.0);
+                Error::new(Code::Timeout, message)
+            };
+            deadline
+                .poll(context)
+                .map(|failed| Err(failed.err().unwrap_or_else(over)))
+        })
+        .await
+    }
+}
+
+impl Manager {
+    /// Whether another operation may wait for storage.
+    pub(super) fn check_room(&self, doing: &str) -> Result<()> {
+        if self.under_way.get() < MOST_UNDER_WAY {
+            return Ok(());
+        }
+        let message = format!("{doing}: {MOST_UNDER_WAY} operations are under way already");
+        Err(Error::new(Code::Timeout, message))
+    }
+}
+
+/// The end of an operation's time; while it stands, the operation counts as under way.
+struct Deadline<'m> {
+    manager: &'m Manager,
+    timer: Result<Timer>,
+    due: Millis,
+    had_grace: bool,
+}
+
+impl<'m> Deadline<'m> {
+    fn new(manager: &'m Manager, limit: Millis) -> Self {
+        manager.under_way.set(manager.under_way.get() + 1);
+        Deadline {
+            manager,
+            timer: Timer::new(&manager.clock, limit),
+            due: manager.clock.now() + limit,
+            had_grace: false,
+        }
+    }
+
+    /// Ready when the time is over, or when there is nothing to measure it by.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            let measured = match &mut self.timer {
+                Ok(timer) => timer.poll(context),
+                Err(error) => return Poll::Ready(Err(error.clone())),
+            };
+            if measured.is_pending() {
+                return Poll::Pending;
+            }
+            let clock = &self.manager.clock;
+            if self.had_grace || clock.now() <= self.due + BLOCKED {
+                return Poll::Ready(Ok(()));
+            }
+            self.had_grace = true;
+            self.timer = Timer::new(clock, GRACE);
+        }
+    }
+}
+
+impl Drop for Deadline<'_> {
+    fn drop(&mut self) {
+        self.manager.under_way.set(self.manager.under_way.get() - 1);
+    }
+}
