@@ -1,0 +1,39 @@
+'use strict'
+
+/**
+ * The drivers that the workloads are pointed at, one description each. A driver joins all of them with its description here.
+ *
+ * - `options(folder)` gives the NodeSession options for storage of its own: inside the folder, which is empty, or elsewhere under
+ *   the folder's name, which no other run has; `drop(folder)`, where there is one, removes what is elsewhere.
+ * - `isShared` tells whether several processes with these options see the same sessions.
+ * - `isAvailable()`, where there is one, tells whether the storage can be reached from here.
+ * - `suite` is what the suites in `__test__/` call the driver.
+ */
+
+const path = require('node:path')
+
+const DRIVERS = {
+  memory: {
+    suite: 'memory',
+    isShared: false,
+    options: () => ({ driver: 'memory' }),
+  },
+  file: {
+    suite: 'file',
+    isShared: true,
+    options: (folder) => ({ driver: 'file', files: path.join(folder, 'sessions') }),
+  },
+  sqlite: {
+    suite: 'database',
+    isShared: true,
+    options: (folder) => ({
+      driver: 'database',
+      connection: { adapter: 'sqlite', filename: path.join(folder, 'sessions.sqlite') },
+    }),
+  },
+}
+
+/** The names of the drivers that can be used here. */
+const available = Object.keys(DRIVERS).filter((name) => DRIVERS[name].isAvailable?.() ?? true)
+
+module.exports = { DRIVERS, available }
