@@ -178,7 +178,7 @@ impl Manager {
     }
 
     fn make_built_in(&self) -> Result<Backing> {
-        let built_in = driver::find(&self.config.driver)?;
+        let built_in = driver::find(&self.config)?;
         let touch_interval = self.config.touch_interval(built_in.touch);
         let driver = (built_in.make)(&self.config, bounds(&self.config, touch_interval))?;
         Ok(Backing {

@@ -1,7 +1,8 @@
 //! Threads for work that may block, in lanes: each storage has one, so that one that hangs does not hold up the others.
+//! And a thread for work that waits for a network.
 //!
-//! Knows nothing of sessions. Drivers hand their lane closures; whoever polls the reply decides where it goes on. The
-//! threads belong to one pool for the whole process, started when it is first needed.
+//! Knows nothing of sessions. Drivers hand their lane closures, or futures to the pool; whoever polls the reply decides
+//! where it goes on. The threads belong to one pool for the whole process, started when it is first needed.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -35,7 +36,7 @@ fn pool() -> Result<&'static Runtime> {
             .worker_threads(1)
             .max_blocking_threads(MOST_THREADS)
             .thread_name("node-session")
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| Error::new(Code::Internal, "cannot start a thread").because_io(&error))
     });
@@ -50,6 +51,27 @@ fn pool() -> Result<&'static Runtime> {
 pub fn sleep(time: Duration) -> Result<Pin<Box<Sleep>>> {
     let _inside = pool()?.enter();
     Ok(Box::pin(tokio::time::sleep(time)))
+}
+
+/// Runs `work` on the pool's own thread, for up to `limit`; gives its result, or `None` when it took longer, as a future that
+/// any thread may poll. The work goes on when that is dropped.
+///
+/// # Errors
+///
+/// A panic inside `work` becomes `ERR_SESSION_INTERNAL`.
+pub fn spawn<T: Send + 'static>(
+    limit: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> impl Future<Output = Result<Option<T>>> {
+    let begun =
+        pool().map(|pool| pool.spawn(async move { tokio::time::timeout(limit, work).await.ok() }));
+    async move {
+        let ended = begun?.await;
+        ended.map_err(|_| {
+            panics::take();
+            error(Panicked)
+        })
+    }
 }
 
 type Work = Box<dyn FnOnce() + Send>;

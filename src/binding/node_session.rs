@@ -171,11 +171,14 @@ impl NodeSession {
     /// The name of the configured driver, as `memory` for `Memory`; as given when there is no built-in one of that name.
     #[napi(getter, catch_unwind)]
     pub fn driver(&self) -> String {
-        let engine = self.number.and_then(registry::engine);
-        let name = engine
-            .map(|engine| engine.manager.config.driver.clone())
-            .unwrap_or_default();
-        crate::driver::find(&name).map_or(name, |built_in| built_in.name.to_owned())
+        let Some(engine) = self.number.and_then(registry::engine) else {
+            return String::new();
+        };
+        let config = &engine.manager.config;
+        crate::driver::find(config).map_or_else(
+            |_| config.driver.clone(),
+            |built_in| built_in.name.to_owned(),
+        )
     }
 
     /// Whether the session cookie goes over https only.

@@ -3,6 +3,7 @@
 //! Opens nothing and reads no environment: it is given the options and the working directory. An option that it does
 //! not know is left alone, since an application written for the original may carry any.
 
+mod connection;
 mod cookie;
 mod locking;
 mod proxy;
@@ -17,6 +18,7 @@ use crate::cookie::CookieOptions;
 use crate::driver::Durability;
 use crate::error::{Error, Result};
 
+pub use connection::{Address, Connection, Engine, Password, Redis, Server, Tls, Topology};
 pub use locking::Locking;
 pub use proxy::TrustProxy;
 pub use secret::Secrets;
@@ -43,8 +45,8 @@ pub struct Config {
     pub driver: String,
     /// Option `files`: the folder of session files, absolute. Default: `sessions` in the working directory.
     pub files: PathBuf,
-    /// Options `connection` and `table`: what the `database` driver needs. The error is one for whoever asks for that
-    /// driver; `parse` itself fails with it when `driver` names it.
+    /// Options `connection` and `table`: what the drivers `database` and `redis` need. The error is one for whoever asks for
+    /// such a driver; `parse` itself fails with it when `driver` names one.
     pub database: Result<Database>,
     /// Options `cookie`, `path`, `domain`, `httpOnly`, `secure`, `sameSite`, `partitioned`, `priority`, and from
     /// `lifetime` and `expireOnClose` the cookie's age.
@@ -124,8 +126,8 @@ impl Config {
         let secrets = Secrets::parse(&options, &mut warnings)?;
         let driver = storage::driver(&options)?;
         let files = storage::files(&options, working_directory)?;
-        let database = Database::parse(&options, &files, working_directory);
-        if storage::is_database(&driver) {
+        let database = Database::parse(&options, &driver, &files, working_directory);
+        if storage::engine_of(&driver).is_some() {
             database.as_ref().map_err(Error::clone)?;
         }
         let lifetime = lifetime(&options)?;

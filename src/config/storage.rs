@@ -5,17 +5,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::config::setting::{Options, Setting};
-use crate::error::{Code, Error, Result};
+use super::connection::{Connection, Engine};
+use super::setting::{Options, Setting};
+use crate::error::{Error, Result};
 
 /// Most characters of one part of a table's name: what the shortest-winded engine, PostgreSQL, keeps.
 const MAX_IDENTIFIER: usize = 63;
 
-/// What the `database` driver needs.
+/// What the drivers `database` and `redis` need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
-    /// The SQLite file, absolute. Default: the folder of option `files`, with `.sqlite` appended to its name.
-    pub filename: PathBuf,
+    /// Option `connection`. Default: an SQLite file, or Redis on this machine.
+    pub connection: Connection,
     /// The table of sessions. Default: `sessions`.
     pub table: TableName,
 }
@@ -81,9 +82,14 @@ pub(super) fn driver(options: &Options) -> Result<String> {
     }
 }
 
-/// Whether a driver's name is the `database` driver's. Compat: its first letter may be either case.
-pub(super) fn is_database(driver: &str) -> bool {
-    matches!(driver, "database" | "Database")
+/// The engine that a driver of that name has where option `connection` names none; `None` for drivers that need no
+/// connection. Compat: the first letter may be either case.
+pub(super) fn engine_of(driver: &str) -> Option<Engine> {
+    match driver {
+        "database" | "Database" => Some(Engine::Sqlite),
+        "redis" | "Redis" => Some(Engine::Redis),
+        _ => None,
+    }
 }
 
 /// Option `files`.
@@ -98,11 +104,15 @@ pub(super) fn files(options: &Options, working_directory: &Path) -> Result<PathB
 }
 
 impl Database {
-    pub(super) fn parse(options: &Options, files: &Path, working_directory: &Path) -> Result<Self> {
-        let filename = match connection(options)? {
-            Some(filename) => absolute(filename, working_directory),
-            None => beside(files),
-        };
+    /// Options `connection` and `table`, for a driver of that name.
+    pub(super) fn parse(
+        options: &Options,
+        driver: &str,
+        files: &Path,
+        working_directory: &Path,
+    ) -> Result<Self> {
+        let usual = engine_of(driver).unwrap_or(Engine::Sqlite);
+        let connection = Connection::parse(options, usual, files, working_directory)?;
         let table = match options.get("table") {
             Setting::Undefined => TableName::parse("sessions"),
             Setting::Text(name) => TableName::parse(name),
@@ -110,54 +120,15 @@ impl Database {
         };
         let allowed = "a table's name, [schema.]name, each part a letter or _ and then up to 62 letters, digits, _ or $";
         let table = table.ok_or_else(|| Error::config("table", allowed))?;
-        Ok(Self { filename, table })
+        Ok(Self { connection, table })
     }
 }
 
-/// Option `connection`: the file that it names, if it does.
-fn connection<'a>(options: &Options<'a>) -> Result<Option<&'a str>> {
-    let fields = match options.get("connection") {
-        given if given.is_falsy() => return Ok(None),
-        Setting::Map(fields) => fields,
-        _ => {
-            let allowed =
-                "false or an object such as {adapter: 'sqlite', filename: 'sessions.sqlite'}";
-            return Err(Error::config("connection", allowed));
-        }
-    };
-    let members = Options::new(fields);
-    if !matches!(members.get("adapter"), Setting::Text(adapter) if adapter == "sqlite") {
-        let allowed = "'sqlite', the one adapter that is supported";
-        return Err(Error::config("connection.adapter", allowed));
-    }
-    let known = |field: &str| matches!(field, "adapter" | "filename");
-    if let Some((field, _)) = fields.iter().find(|(field, _)| !known(field)) {
-        let message = format!(
-            "option `connection` has no field `{field}` for the adapter 'sqlite': it knows `adapter` and `filename`"
-        );
-        return Err(Error::new(Code::Config, message));
-    }
-    match members.get("filename") {
-        Setting::Undefined | Setting::Null => Ok(None),
-        Setting::Text(path) if is_path(path) && !path.is_empty() && path != ":memory:" => {
-            Ok(Some(path))
-        }
-        _ => Err(Error::config("connection.filename", "the path of a file")),
-    }
-}
-
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     !text.contains('\0')
 }
 
 /// The path from the working directory, without a trailing slash or `.` in between.
-fn absolute(path: &str, working_directory: &Path) -> PathBuf {
+pub(super) fn absolute(path: &str, working_directory: &Path) -> PathBuf {
     working_directory.join(path).components().collect()
-}
-
-/// The default database: a neighbour of the folder of session files.
-fn beside(files: &Path) -> PathBuf {
-    let mut filename = files.as_os_str().to_owned();
-    filename.push(".sqlite");
-    filename.into()
 }

@@ -5,7 +5,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Acquired, Answer, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched};
+use super::{
+    Acquired, Answer, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
+    Touched,
+};
 use crate::clock::Millis;
 use crate::panics::point;
 use crate::session_id::SessionId;
@@ -84,6 +87,14 @@ impl Driver for Faulty {
 
     fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
         between("release", "release done", || self.0.release(id, owner))
+    }
+
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
+        between("scan", "scan done", || self.0.scan(after, limit))
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        self.0.expires_by_itself()
     }
 
     fn shares_leases(&self) -> bool {

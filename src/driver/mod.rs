@@ -3,6 +3,7 @@
 //! A driver keeps records: an id, a payload and the instant of the last activity. It knows nothing of attributes,
 //! flash data, cookies or encryption, and it never merges or retries: the manager does that, once for all drivers.
 
+mod column;
 #[cfg(test)]
 pub(crate) mod conformance;
 #[cfg(feature = "faults")]
@@ -13,6 +14,8 @@ pub mod handler;
 mod lease;
 pub mod memory;
 mod pace;
+#[cfg(feature = "network")]
+mod remote;
 pub mod sqlite;
 
 use std::fmt;
@@ -23,7 +26,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::clock::Millis;
-use crate::config::{Config, TouchDefault};
+use crate::config::{Config, Connection, Engine, TouchDefault};
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
 
@@ -37,6 +40,8 @@ pub(crate) use conformance::conformance;
 pub struct BuiltIn {
     /// What option `driver` calls it.
     pub name: &'static str,
+    /// The engine that option `connection` has to lead to, where it takes a connection.
+    pub engine: Option<Engine>,
     /// How often it prefers to record activity.
     pub touch: TouchDefault,
     /// Makes one.
@@ -47,12 +52,14 @@ pub struct BuiltIn {
 pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "memory",
+        engine: None,
         touch: TouchDefault::EveryRequest,
         make: |config, bounds| Ok(Box::new(memory::Memory::new(bounds, config.max_sessions))),
     },
     #[cfg(unix)]
     BuiltIn {
         name: "file",
+        engine: None,
         touch: TouchDefault::EveryRequest,
         make: |config, bounds| {
             Ok(Box::new(file::FileDriver::new(
@@ -64,12 +71,16 @@ pub const BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "database",
+        engine: Some(Engine::Sqlite),
         touch: TouchDefault::Seldom,
         make: |config, bounds| {
             let database = config.database.clone()?;
+            let Connection::Sqlite(filename) = &database.connection else {
+                return Err(misled());
+            };
             let table = database.table.to_string();
             Ok(Box::new(sqlite::Sqlite::new(
-                &database.filename,
+                filename,
                 &table,
                 bounds,
                 config.durability,
@@ -78,22 +89,37 @@ pub const BUILT_IN: &[BuiltIn] = &[
     },
 ];
 
-/// The built-in driver of a name. Its first letter may be upper-case, and `native` is another name of `file`.
+/// A row of the table was asked for with another engine's connection.
+fn misled() -> Error {
+    Error::new(
+        Code::Internal,
+        "a driver was given another engine's connection",
+    )
+}
+
+/// The built-in driver that option `driver` names, for the engine that option `connection` leads to. Its first letter may
+/// be upper-case, and `native` is another name of `file`.
 ///
 /// # Errors
 ///
 /// `ERR_SESSION_CONFIG` for any other name. Compat: `__createDriver` in `lib/SessionManager.js`, word for word.
-pub fn find(name: &str) -> Result<&'static BuiltIn> {
+pub fn find(config: &Config) -> Result<&'static BuiltIn> {
+    let name = &config.driver;
     let mut known = name.to_owned();
     if let Some(first) = known.get_mut(..1) {
         first.make_ascii_lowercase();
     }
+    let engine = match known.as_str() {
+        "database" | "redis" => Some(config.database.clone()?.connection.engine()),
+        _ => None,
+    };
     let known = if known == "native" { "file" } else { &known };
+    let is_it = |driver: &&BuiltIn| match engine {
+        Some(_) => driver.engine == engine,
+        None => driver.engine.is_none() && driver.name == known,
+    };
     let unknown = || Error::new(Code::Config, format!("Driver {name} not supported."));
-    BUILT_IN
-        .iter()
-        .find(|driver| driver.name == known)
-        .ok_or_else(unknown)
+    BUILT_IN.iter().find(is_it).ok_or_else(unknown)
 }
 
 /// The driver as it is used: itself, but with the feature `faults` one whose operations panic where a test says so.
@@ -223,6 +249,24 @@ pub trait Driver: fmt::Debug {
     /// One bounded step, done off the calling thread. `Sweep::done` says that a whole pass has ended.
     fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep>;
 
+    /// Ids of records, idle ones too, page by page: from the beginning, or from where the page before ended.
+    ///
+    /// What is stored or removed meanwhile may be among them or not; an id may come twice. `limit` is about how many ids a page
+    /// has; one without any need not be the last.
+    ///
+    /// # Errors
+    ///
+    /// `ERR_SESSION_READ`, also for a storage that cannot tell.
+    fn scan(&self, _after: Option<&Cursor>, _limit: usize) -> Answer<Page> {
+        let message = "the records of this storage cannot be listed";
+        Answer::now(Err(Error::new(Code::Read, message)))
+    }
+
+    /// Whether the storage removes idle records by itself, so that sweeping is for the impatient.
+    fn expires_by_itself(&self) -> bool {
+        false
+    }
+
     /// Gives `owner` the lease of `id` for `lease` from `now` on, unless another has it: for lock mode only.
     ///
     /// Of two owners who ask at the same time, in whatever process, one gets it. A lease ends by `release` or at
@@ -255,6 +299,18 @@ pub struct Sweep {
     pub removed: usize,
     /// Whether the pass over the storage is complete.
     pub done: bool,
+}
+
+/// Where a page of a scan ended, in words of the driver's own.
+pub type Cursor = Arc<str>;
+
+/// One page of a scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Ids of records.
+    pub ids: Vec<SessionId>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<Cursor>,
 }
 
 /// A driver's reply: at hand, or on its way from another thread.

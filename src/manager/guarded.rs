@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use super::breaker::{Asks, Breaker, Call, Line};
 use crate::clock::Millis;
 use crate::driver::{
-    Acquired, Answer, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched,
+    Acquired, Answer, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
+    Touched,
 };
 use crate::error::{Code, Error, Result};
 use crate::panics::caught;
@@ -166,6 +167,14 @@ impl Driver for Guarded {
 
     fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
         self.ask(Asks::Write, |driver| driver.release(id, owner))
+    }
+
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
+        self.ask(Asks::Read, |driver| driver.scan(after, limit))
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        self.driver.expires_by_itself()
     }
 
     fn shares_leases(&self) -> bool {

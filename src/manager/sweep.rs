@@ -36,8 +36,11 @@ impl Manager {
         (drawn >> 32) as u32
     }
 
-    /// Removes idle records, step by step. Only one sweep of a manager runs at a time.
+    /// Removes idle records, step by step, where the storage does not do so itself. Only one sweep of a manager runs at a time.
     pub async fn sweep(&self, backing: &Backing) -> Result<()> {
+        if backing.driver.expires_by_itself() {
+            return Ok(());
+        }
         let idle = self.config.idle_timeout() + backing.touch_interval;
         self.sweep_idle(backing, idle).await
     }

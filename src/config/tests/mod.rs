@@ -1,5 +1,6 @@
 //! What each option may be, as tables of good and bad values; here those of no particular part.
 
+mod connection;
 mod cookie;
 mod locking;
 mod storage;
@@ -65,7 +66,8 @@ fn the_defaults_are_the_originals() {
     assert_eq!(config.driver, "file");
     assert_eq!(config.files, Path::new("/srv/app/sessions"));
     let database = config.database.clone().unwrap();
-    assert_eq!(database.filename, Path::new("/srv/app/sessions.sqlite"));
+    let filename = PathBuf::from("/srv/app/sessions.sqlite");
+    assert_eq!(database.connection, Connection::Sqlite(filename));
     assert_eq!(
         (database.table.schema(), database.table.name()),
         (None, "sessions")

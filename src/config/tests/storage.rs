@@ -51,64 +51,6 @@ fn database(options: &[(&str, Setting)]) -> Result<Database> {
 }
 
 #[test]
-fn a_connection_is_an_sqlite_file() {
-    let sqlite = |filename| map([("adapter", text("sqlite")), ("filename", filename)]);
-    for (value, path) in [
-        (Bool(false), "/srv/app/sessions.sqlite"),
-        (Null, "/srv/app/sessions.sqlite"),
-        (sqlite(Undefined), "/srv/app/sessions.sqlite"),
-        (sqlite(text("data/s.db")), "/srv/app/data/s.db"),
-        (sqlite(text("/var/s.db")), "/var/s.db"),
-        (
-            map([("adapter", text("sqlite"))]),
-            "/srv/app/sessions.sqlite",
-        ),
-    ] {
-        let given = [("driver", text("database")), ("connection", value)];
-        assert_eq!(database(&given).unwrap().filename, Path::new(path));
-    }
-    let beside = database(&[("files", text("/var/lib/app/"))]).unwrap();
-    assert_eq!(beside.filename, Path::new("/var/lib/app.sqlite"));
-}
-
-#[test]
-fn other_connections_are_refused_where_the_driver_is_the_database() {
-    let sqlite = |field, value| map([("adapter", text("sqlite")), (field, value)]);
-    let adapter = "option `connection.adapter` must be 'sqlite', the one adapter that is supported";
-    let filename = "option `connection.filename` must be the path of a file";
-    for (value, message) in [
-        (
-            map([
-                ("adapter", text("sails-mysql")),
-                ("password", text("canary")),
-            ]),
-            adapter,
-        ),
-        (map([("adapter", text("SQLite"))]), adapter),
-        (map([]), adapter),
-        (sqlite("filename", text("")), filename),
-        (sqlite("filename", text(":memory:")), filename),
-        (sqlite("filename", text("a\0")), filename),
-        (sqlite("filename", Number(3.0)), filename),
-        (
-            sqlite("file", text("s.db")),
-            "option `connection` has no field `file` for the adapter 'sqlite': it knows `adapter` and `filename`",
-        ),
-        (
-            text("sqlite:s.db"),
-            "option `connection` must be false or an object such as {adapter: 'sqlite', filename: 'sessions.sqlite'}",
-        ),
-    ] {
-        for driver in ["database", "Database"] {
-            let given = [("driver", text(driver)), ("connection", value.clone())];
-            assert_eq!(refusal(&given), message);
-        }
-        let error = database(&[("connection", value)]).unwrap_err();
-        assert_eq!(error.message(), message);
-    }
-}
-
-#[test]
 fn a_table_is_a_plain_name_with_at_most_one_schema() {
     let longest = "a".repeat(63);
     for (value, schema, name) in [

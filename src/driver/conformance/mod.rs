@@ -215,14 +215,17 @@ mod tests {
     use std::path::Path;
 
     /// What stands beside the drivers: the contract, the laws, and the adapter of handlers written in JavaScript, whose
-    /// storage is not ours to judge; what leases are, how quick disks are, and a driver that fails when a test wants it.
-    const NO_DRIVERS: [&str; 6] = [
+    /// storage is not ours to judge; what leases are, how quick disks are, how a payload stands in a column, what drivers of
+    /// servers have in common, and a driver that fails when a test wants it.
+    const NO_DRIVERS: [&str; 8] = [
         "mod.rs",
+        "column.rs",
         "conformance",
         "handler.rs",
         "lease.rs",
         "pace.rs",
         "faulty.rs",
+        "remote.rs",
     ];
 
     #[test]

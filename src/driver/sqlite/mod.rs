@@ -3,7 +3,6 @@
 //! An operation runs on the calling thread while the database is free, and on a worker thread when another connection
 //! holds it, when the disk has become slow, or when the commit has to reach the disk. Nothing here is SQL: see `table`.
 
-mod column;
 mod database;
 mod failure;
 mod leases;

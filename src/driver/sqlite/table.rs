@@ -18,10 +18,10 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::column::{self, QUOTES, WORST_ESCAPE};
 use super::failure::Outcome;
 use super::leases::Leases;
 use crate::clock::{Millis, is_idle};
+use crate::driver::column::{self, QUOTES, WORST_ESCAPE};
 use crate::driver::{Acquired, Bounds, Created, Owner, Record, Removed, Replaced, Sweep, Touched};
 use crate::error::{Code, Error};
 use crate::session_id::SessionId;
