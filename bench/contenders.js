@@ -8,6 +8,7 @@
  */
 
 const path = require('node:path')
+const { OPTIONS, STORES, DROP } = require('./servers')
 const { SMALL, LARGE } = require('./workloads')
 
 const SECRET = 'Q3UBzdH9GEfiRCTKbi5MTPyChpzXLsTD'
@@ -130,8 +131,18 @@ const database = (folder) => {
   return { driver: 'database', connection, table: 'sessions' }
 }
 
+/** This package and a store of express-session on one database server. */
+function onServer(driver, store) {
+  const drop = DROP[driver]
+  return {
+    [`ours, ${driver}`]: { driver, make: nodeSession(OURS, OPTIONS[driver]), routes: byMethods, drop },
+    [`express-session, ${store}`]: { driver, make: expressSession(STORES[driver]), routes: byProperties, drop },
+  }
+}
+
 /**
- * By name. `make` gets an empty folder and gives what opens a request's session; `routes` is what is then done with it.
+ * By name. `make` gets an empty folder and gives what opens a request's session; `routes` is what is then done with it; `drop`,
+ * where there is one, removes what was kept elsewhere under the folder's name.
  */
 const CONTENDERS = {
   floor: { driver: undefined, make: floor, routes: byConstants },
@@ -152,6 +163,9 @@ const CONTENDERS = {
     make: expressSession(sqliteStore),
     routes: byProperties,
   },
+  ...onServer('redis', 'connect-redis'),
+  ...onServer('postgres', 'connect-pg-simple'),
+  ...onServer('mysql', 'express-mysql-session'),
 }
 
 /** The contenders to run for a driver, or for all of them. */

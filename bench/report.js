@@ -23,6 +23,9 @@ const COMPARISONS = [
   { ours: 'ours, file', theirs: 'node-session 1.2.1, file', goals: [20, 3, 5, 60] },
   { ours: 'ours, file', theirs: 'express-session, session-file-store', goals: [40, 6, 4, 60] },
   { ours: 'ours, database', theirs: 'express-session, better-sqlite3-session-store', goals: [10, 5, 3, 40] },
+  { ours: 'ours, redis', theirs: 'express-session, connect-redis', goals: [6, 5, 3, 20] },
+  { ours: 'ours, postgres', theirs: 'express-session, connect-pg-simple', goals: [6, 4, 3, 15] },
+  { ours: 'ours, mysql', theirs: 'express-session, express-mysql-session', goals: [6, 4, 3, 15] },
 ]
 
 /** `NaN` for no numbers. */

@@ -6,7 +6,7 @@
  * Every figure is relative: each round starts all servers, one after the other, and gives each the same workloads; the
  * median round counts. Asserts nothing, since a shared machine cannot be held to a time.
  *
- * node bench/run.js [--quick] [--driver memory|file|database] [--json FILE] [--profile FOLDER]
+ * node bench/run.js [--quick] [--driver NAME] [--json FILE] [--profile FOLDER]
  *
  * Files are kept below TMPDIR (/tmp where it is unset): with TMPDIR=/dev/shm they cost no disk.
  */
@@ -37,7 +37,8 @@ const PLANS = {
   full: { rounds: 7, start: 3000, warmUp: 500, measured: 3000, without: [] },
 }
 
-const DRIVERS = ['memory', 'file', 'database']
+/** `database` is SQLite; the last three need their servers (`servers.js`). */
+const DRIVERS = ['memory', 'file', 'database', 'redis', 'postgres', 'mysql']
 
 function options() {
   const { values } = parseArgs({

@@ -11,7 +11,7 @@ const http = require('node:http')
 const { CONTENDERS } = require('./contenders')
 
 const [, , name, folder] = process.argv
-const { make, routes } = CONTENDERS[name]
+const { make, routes, drop } = CONTENDERS[name]
 const open = make(folder)
 
 let requests = 0
@@ -44,8 +44,16 @@ const server = http.createServer((req, res) => open(req, res, (error) => answer(
 server.keepAliveTimeout = 60000
 
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
+async function stop() {
+  try {
+    await drop?.(folder)
+  } finally {
+    process.exit()
+  }
+}
+
 process.on('message', (message) => {
   if (message === 'usage') process.send(usage())
-  else process.exit(0)
+  else stop()
 })
-process.on('disconnect', () => process.exit(0))
+process.on('disconnect', stop)
