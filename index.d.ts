@@ -77,6 +77,14 @@ declare class NodeSession extends EventEmitter<NodeSession.Events> {
   /** What has happened since this NodeSession was made, as counts. */
   stats(): NodeSession.Stats
 
+  /**
+   * Asks the storage whether it answers, within `readTimeout`: for health checks, and for an application that would rather not
+   * listen before its storage is there. Requests do not need it. May be called again.
+   *
+   * @throws {SessionError} as a rejection: what a request would be told, such as `ERR_SESSION_READ` or `ERR_SESSION_TIMEOUT`
+   */
+  ready(): Promise<void>
+
   /** Waits until the saves that are under way have ended, but not for longer than five seconds. May be called again. */
   close(): Promise<void>
 

@@ -186,6 +186,17 @@ NodeSession.prototype.stats = function stats() {
 }
 
 /**
+ * Asks the storage for a session that nobody has. For health checks, and for an application that would rather not listen before
+ * its storage is there; nothing else waits for it.
+ *
+ * @public
+ * @returns {Promise<void>} rejected with what a request would be told: `ERR_SESSION_READ`, `ERR_SESSION_TIMEOUT`
+ */
+NodeSession.prototype.ready = function ready() {
+  return this.__manager.__ready()
+}
+
+/**
  * Waits until the saves that are under way have ended, but not for longer than five seconds.
  *
  * @public

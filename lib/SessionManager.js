@@ -71,6 +71,18 @@ SessionManager.prototype.__drained = async function __drained(limit) {
   await Promise.all([...this.__engines.values()].map((engine) => engine.drained(limit)))
 }
 
+/** Reads a session that nobody has: whether the storage answers. Rejects with its error, also for a driver there is not. */
+SessionManager.prototype.__ready = function __ready() {
+  return new Promise((resolve, reject) => {
+    this.driver(null, (session) => {
+      session.getHandler().read(native.generateId(), (answer) => {
+        if (answer instanceof Error) reject(answer)
+        else resolve()
+      })
+    })
+  })
+}
+
 /** Whether sessions of that name come from a function of the application's. */
 SessionManager.prototype.__isCustom = function __isCustom(driver) {
   return driver in this.__customCreators
