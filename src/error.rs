@@ -125,8 +125,7 @@ impl Error {
 
     /// The same error, caused by a failed system call.
     pub fn because_io(self, error: &std::io::Error) -> Self {
-        let code = error.raw_os_error().and_then(errno_name);
-        self.because(error, code.map(str::to_owned))
+        self.because(error, io_name(error).map(str::to_owned))
     }
 
     /// The stable word for programs.
@@ -153,7 +152,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The system's name for an error number, for those that storage on disk can meet.
+/// The system's name for what went wrong, such as `ENOSPC`, where it has one.
+pub fn io_name(error: &std::io::Error) -> Option<&'static str> {
+    error.raw_os_error().and_then(errno_name)
+}
+
+/// The system's name for an error number, for those that storage on disk or beyond a network can meet.
 #[cfg(unix)]
 fn errno_name(number: i32) -> Option<&'static str> {
     use rustix::io::Errno;
@@ -172,6 +176,13 @@ fn errno_name(number: i32) -> Option<&'static str> {
         (Errno::ISDIR, "EISDIR"),
         (Errno::LOOP, "ELOOP"),
         (Errno::NOMEM, "ENOMEM"),
+        (Errno::CONNREFUSED, "ECONNREFUSED"),
+        (Errno::CONNRESET, "ECONNRESET"),
+        (Errno::CONNABORTED, "ECONNABORTED"),
+        (Errno::PIPE, "EPIPE"),
+        (Errno::TIMEDOUT, "ETIMEDOUT"),
+        (Errno::HOSTUNREACH, "EHOSTUNREACH"),
+        (Errno::NETUNREACH, "ENETUNREACH"),
     ];
     named
         .iter()
