@@ -13,9 +13,12 @@ use std::sync::Arc;
 use hashlink::LruCache;
 
 use super::lease::Leases;
-use super::{Acquired, Answer, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched};
+use super::{
+    Acquired, Answer, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
+    Touched,
+};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
 
 /// How many sessions' last activity is remembered. One that is forgotten is recorded again a little early.
@@ -187,6 +190,13 @@ impl Driver for HandlerDriver {
             done: true,
         }))
     }
+
+    /// A handler is never asked what it has stored: node-session's cannot tell.
+    fn scan(&self, _after: Option<&Cursor>, _limit: usize) -> Answer<Page> {
+        let message = "the sessions of a handler cannot be listed";
+        Answer::now(Err(Error::new(Code::Read, message)))
+    }
+
     /// A handler has no locks, so a lease keeps out only requests of the same NodeSession.
     fn acquire(
         &self,

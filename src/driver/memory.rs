@@ -2,6 +2,8 @@
 //!
 //! Holds at most a fixed number of records; one more takes the place of the one that was active the longest ago.
 
+mod scan;
+
 use std::fmt;
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +14,8 @@ use hashlink::{DefaultHashBuilder, LinkedHashMap};
 
 use super::lease::Leases;
 use super::{
-    Acquired, Answer, Bounds, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched,
+    Acquired, Answer, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced,
+    Sweep, Touched,
 };
 use crate::clock::{Millis, is_idle};
 use crate::error::{Code, Error, Result};
@@ -124,6 +127,12 @@ impl Driver for Memory {
         let store = Arc::clone(&self.store);
         let sweep = move || Ok(store.sweep(cutoff, limit));
         Answer::later(self.lane.blocking(sweep))
+    }
+
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
+        let (store, after) = (Arc::clone(&self.store), after.cloned());
+        let scan = move || store.scan(after.as_ref(), limit);
+        Answer::later(self.lane.blocking(scan))
     }
 
     fn acquire(

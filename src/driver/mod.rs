@@ -252,15 +252,14 @@ pub trait Driver: fmt::Debug {
     /// Ids of records, idle ones too, page by page: from the beginning, or from where the page before ended.
     ///
     /// What is stored or removed meanwhile may be among them or not; an id may come twice. `limit` is about how many ids a page
-    /// has; one without any need not be the last.
+    /// has; one without any need not be the last. A page may be asked for again until the one after it has been asked for.
+    /// No payload is read, and listing is no activity.
     ///
     /// # Errors
     ///
-    /// `ERR_SESSION_READ`, also for a storage that cannot tell.
-    fn scan(&self, _after: Option<&Cursor>, _limit: usize) -> Answer<Page> {
-        let message = "the records of this storage cannot be listed";
-        Answer::now(Err(Error::new(Code::Read, message)))
-    }
+    /// `ERR_SESSION_READ`, also for a storage that cannot tell, and for a cursor that cannot be gone on from: whoever lists
+    /// then begins anew.
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page>;
 
     /// Whether the storage removes idle records by itself, so that sweeping is for the impatient.
     fn expires_by_itself(&self) -> bool {
@@ -311,6 +310,14 @@ pub struct Page {
     pub ids: Vec<SessionId>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<Cursor>,
+}
+
+/// The error for a cursor that this driver has not given, or does not know any more.
+fn foreign_cursor() -> Error {
+    Error::new(
+        Code::Read,
+        "the listing of sessions cannot be gone on with, and has to begin anew",
+    )
 }
 
 /// A driver's reply: at hand, or on its way from another thread.

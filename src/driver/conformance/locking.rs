@@ -10,11 +10,11 @@ use super::Fixture;
 use super::subject::{START, Subject, at, id, numbered};
 
 /// How long leases last in these laws.
-const LEASE: Millis = Millis(1_000);
+pub(super) const LEASE: Millis = Millis(1_000);
 /// Leases that two threads race for, or turns that each takes at one.
 const RACES: usize = 100;
 
-fn owner() -> Owner {
+pub(super) fn owner() -> Owner {
     Owner::generate().expect("there are random bytes")
 }
 

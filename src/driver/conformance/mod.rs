@@ -9,6 +9,7 @@
 pub(crate) mod activity;
 pub(crate) mod bytewise;
 pub(crate) mod instances;
+pub(crate) mod listing;
 pub(crate) mod locking;
 pub(crate) mod model;
 pub(crate) mod payloads;
@@ -188,6 +189,26 @@ macro_rules! conformance {
                 of_two_racing_for_a_lease_one_gets_it
                 of_two_racing_for_a_lease_that_ran_out_one_gets_it
                 two_that_take_turns_never_hold_a_lease_at_once;
+            listing:
+                empty_storage_lists_nothing
+                every_record_is_listed
+                pages_of_one_id_come_to_an_end
+                a_page_larger_than_the_storage_lists_all
+                a_page_has_about_as_many_ids_as_the_limit
+                idle_records_are_listed_too
+                a_removed_record_is_not_listed
+                nothing_but_records_is_listed
+                ids_of_every_spelling_are_listed
+                listing_reads_no_payload
+                listing_is_no_activity
+                records_used_during_a_listing_are_listed
+                records_removed_during_a_listing_keep_no_other_from_it
+                records_created_during_a_listing_keep_no_other_from_it
+                records_that_are_removed_as_they_are_listed_all_come
+                a_page_that_is_asked_for_again_is_not_lost
+                listings_at_the_same_time_are_apart
+                a_listing_that_nobody_goes_on_with_does_no_harm
+                an_instance_lists_what_another_created;
             model:
                 every_history_gives_what_the_model_gives
                 no_sweep_ever_removes_a_live_record;

@@ -10,7 +10,8 @@ use std::thread::{self, Thread};
 
 use crate::clock::Millis;
 use crate::driver::{
-    Acquired, Bounds, Created, Driver, Owner, Record, Removed, Replaced, Sweep, Touched,
+    Acquired, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
+    Touched,
 };
 use crate::error::Result;
 use crate::session_id::{ID_CHARS, SessionId};
@@ -28,8 +29,8 @@ pub(super) const BOUNDS: Bounds = Bounds {
     write_patience: Millis(1_900),
 };
 
-/// Steps after which a pass of a sweep counts as endless.
-const MOST_STEPS: usize = 10_000;
+/// Steps after which a pass of a sweep, or a listing, counts as endless.
+pub(super) const MOST_STEPS: usize = 10_000;
 
 /// The instant `ms` milliseconds after [`START`].
 pub(super) fn at(ms: i64) -> Millis {
@@ -143,6 +144,11 @@ impl Subject {
 
     pub(super) fn release(&self, id: &SessionId, owner: Owner) {
         block_on(self.0.release(id, owner)).expect("release works");
+    }
+
+    /// One page of a listing.
+    pub(super) fn page(&self, after: Option<&Cursor>, limit: usize) -> Page {
+        block_on(self.0.scan(after, limit)).expect("scan works")
     }
 
     /// One step of a sweep.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::driver::foreign_cursor;
 use crate::error::{Code, Error};
 
 /// What an operation on the disk gives.
@@ -26,6 +27,8 @@ pub(super) enum Fault {
     TooLarge,
     /// The record's file is not UTF-8.
     NotText,
+    /// A listing is asked to go on whose reading of the folder has been given up.
+    Lost,
 }
 
 /// What was being done.
@@ -35,6 +38,7 @@ pub(super) enum Verb {
     Write,
     Remove,
     Sweep,
+    List,
     Lock,
 }
 
@@ -56,7 +60,7 @@ impl Fault {
     pub(super) fn explain(self, verb: Verb, folder: &Path) -> Error {
         let folder = folder.display();
         let code = match verb {
-            Verb::Read => Code::Read,
+            Verb::Read | Verb::List => Code::Read,
             Verb::Write | Verb::Remove | Verb::Sweep | Verb::Lock => Code::Write,
         };
         let doing = match verb {
@@ -64,6 +68,7 @@ impl Fault {
             Verb::Write => format!("cannot write a session file in `{folder}`"),
             Verb::Remove => format!("cannot remove a session file in `{folder}`"),
             Verb::Sweep => format!("cannot sweep the session folder `{folder}`"),
+            Verb::List => format!("cannot list the session folder `{folder}`"),
             Verb::Lock => format!("cannot lock a session in `{folder}`"),
         };
         match self {
@@ -74,6 +79,7 @@ impl Fault {
                 Error::new(Code::Corrupt, format!("{doing}: it is not a regular file"))
             }
             Fault::TooLarge => Error::new(Code::TooLarge, format!("{doing}: it is too large")),
+            Fault::Lost => foreign_cursor(),
             Fault::NotText => Error::new(Code::Corrupt, format!("{doing}: it is not UTF-8 text")),
         }
     }

@@ -24,6 +24,7 @@ mod folder;
 mod in_place;
 mod leases;
 mod record;
+mod scan;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -38,8 +39,8 @@ use rustix::io::Errno;
 use crate::clock::Millis;
 use crate::driver::pace::Pace;
 use crate::driver::{
-    Acquired, Answer, Bounds, Created, Driver, Durability, Owner, Record, Removed, Replaced, Sweep,
-    Touched,
+    Acquired, Answer, Bounds, Created, Cursor, Driver, Durability, Owner, Page, Record, Removed,
+    Replaced, Sweep, Touched,
 };
 use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
@@ -71,6 +72,7 @@ struct Disk {
     writes: Pace,
     /// Where the sweep under way has got to.
     cursor: Mutex<Option<sweep::Cursor>>,
+    scans: scan::Scans,
     lane: Lane,
 }
 
@@ -79,7 +81,7 @@ impl Disk {
     fn pace(&self, verb: Verb) -> &Pace {
         match verb {
             Verb::Read => &self.reads,
-            Verb::Write | Verb::Remove | Verb::Sweep | Verb::Lock => &self.writes,
+            Verb::Write | Verb::Remove | Verb::Sweep | Verb::List | Verb::Lock => &self.writes,
         }
     }
 
@@ -111,6 +113,7 @@ impl FileDriver {
             reads: Pace::default(),
             writes: Pace::default(),
             cursor: Mutex::new(None),
+            scans: scan::Scans::default(),
             lane,
         };
         Self {
@@ -200,6 +203,13 @@ impl Driver for FileDriver {
         self.elsewhere(Verb::Sweep, move |disk| sweep::step(disk, cutoff, limit))
     }
 
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
+        let after = after.cloned();
+        self.elsewhere(Verb::List, move |disk| {
+            scan::page(disk, after.as_ref(), limit)
+        })
+    }
+
     fn acquire(
         &self,
         id: &SessionId,
@@ -237,7 +247,7 @@ async fn patiently<T: Send + 'static>(
     work: impl Fn(&Disk) -> Step<T> + Clone + Send + 'static,
 ) -> Result<T> {
     let patience = match verb {
-        Verb::Read => disk.bounds.read_patience,
+        Verb::Read | Verb::List => disk.bounds.read_patience,
         _ => disk.bounds.write_patience,
     };
     let deadline = Instant::now() + patience.duration();

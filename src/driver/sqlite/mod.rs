@@ -21,8 +21,8 @@ use self::database::{Database, Open};
 use self::failure::{Failure, Outcome};
 use self::table::{Table, too_large};
 use super::{
-    Acquired, Answer, Bounds, Created, Driver, Durability, Owner, Record, Removed, Replaced, Sweep,
-    Touched,
+    Acquired, Answer, Bounds, Created, Cursor, Driver, Durability, Owner, Page, Record, Removed,
+    Replaced, Sweep, Touched,
 };
 use crate::clock::Millis;
 use crate::driver::pace::Pace;
@@ -389,6 +389,11 @@ impl Driver for Sqlite {
             }
             Ok(sweep)
         })
+    }
+
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
+        let after = after.cloned();
+        self.run_on_worker(Access::Read, move |table| table.scan(after.as_ref(), limit))
     }
 
     fn acquire(

@@ -22,7 +22,9 @@ use super::failure::Outcome;
 use super::leases::Leases;
 use crate::clock::{Millis, is_idle};
 use crate::driver::column::{self, QUOTES, WORST_ESCAPE};
-use crate::driver::{Acquired, Bounds, Created, Owner, Record, Removed, Replaced, Sweep, Touched};
+use crate::driver::{
+    Acquired, Bounds, Created, Cursor, Owner, Page, Record, Removed, Replaced, Sweep, Touched,
+};
 use crate::error::{Code, Error};
 use crate::session_id::SessionId;
 
@@ -51,6 +53,12 @@ const SWEEP: &str = r#"DELETE FROM {table} WHERE rowid IN
 const SWEEP_BY_ID: &str = r#"DELETE FROM {table} WHERE "lastActivity" < ?1 AND "id" IN
     (SELECT "id" FROM {table} WHERE "lastActivity" < ?1 LIMIT ?2)"#;
 
+/// Ids only, in an order that outlives whatever is done to the table meanwhile. An index that compares byte by byte, which
+/// is what the table has unless somebody declared another collation, is all that is read.
+const SCAN: &str = r#"SELECT "id" FROM {table} WHERE "id" > ?1 COLLATE BINARY AND typeof("id") = 'text'
+    AND octet_length("id") = 40 AND "id" NOT GLOB '*[^A-Za-z0-9_-]*'
+    ORDER BY "id" COLLATE BINARY LIMIT ?2"#;
+
 /// One connection, and the statements for the session table behind it.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -65,6 +73,7 @@ pub(super) struct Table {
     exists: String,
     destroy: String,
     sweep: String,
+    scan: String,
     leases: Leases,
 }
 
@@ -89,6 +98,7 @@ impl Table {
             } else {
                 sql(SWEEP_BY_ID)
             },
+            scan: sql(SCAN),
             leases: Leases::new(leases),
             connection,
         }
@@ -201,6 +211,24 @@ impl Table {
             self.leases.sweep(&self.connection, cutoff).ok();
         }
         Ok(Sweep { removed, done })
+    }
+
+    /// The next ids in their order. A cursor is the last one of the page before.
+    pub(super) fn scan(&self, after: Option<&Cursor>, limit: usize) -> Outcome<Page> {
+        let rows = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
+        let after = after.map_or("", |cursor| cursor);
+        let mut statement = self.connection.prepare_cached(&self.scan)?;
+        let mut rows = statement.query(params![after, rows])?;
+        let mut ids = Vec::new();
+        let mut found = 0;
+        while let Some(row) = rows.next()? {
+            found += 1;
+            ids.extend(row.get_ref(0)?.as_str().ok().and_then(SessionId::parse));
+        }
+        let is_full = found == limit.max(1);
+        let last = ids.last().filter(|_| is_full);
+        let next = last.map(|id: &SessionId| Arc::from(id.as_str()));
+        Ok(Page { ids, next })
     }
 
     pub(super) fn acquire(

@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::config::Setting;
 use crate::driver::memory::Memory;
-use crate::driver::{Acquired, Answer, Created, Owner, Record, Removed, Replaced, Sweep, Touched};
+use crate::driver::{
+    Acquired, Answer, Created, Cursor, Owner, Page, Record, Removed, Replaced, Sweep, Touched,
+};
 use crate::session::fake::FakeLive;
 use crate::session::{Live, Moment, Plan};
 
@@ -106,6 +108,10 @@ impl Driver for Moody {
             done: true,
         };
         self.answer("sweep", || Answer::now(Ok(swept)))
+    }
+
+    fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
+        self.answer("scan", || self.memory.scan(after, limit))
     }
 
     fn acquire(
