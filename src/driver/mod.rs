@@ -13,6 +13,8 @@ pub mod file;
 pub mod handler;
 mod lease;
 pub mod memory;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod pace;
 #[cfg(feature = "network")]
 mod remote;
@@ -85,6 +87,20 @@ pub const BUILT_IN: &[BuiltIn] = &[
                 bounds,
                 config.durability,
             )))
+        },
+    },
+    #[cfg(feature = "mysql")]
+    BuiltIn {
+        name: "database",
+        engine: Some(Engine::MySql),
+        touch: TouchDefault::Seldom,
+        make: |config, bounds| {
+            let database = config.database.clone()?;
+            let Connection::MySql(server) = &database.connection else {
+                return Err(misled());
+            };
+            let server = mysql::MySql::new(server, &database.table, bounds);
+            Ok(Box::new(remote::Remote::new(server, bounds)))
         },
     },
 ];

@@ -1,0 +1,173 @@
+//! What the MySQL driver does beyond the laws that all drivers keep, by topic; last, it joins the laws.
+//!
+//! On the server that MYSQL_URL names, or this machine's. Where none answers, only CI fails.
+
+mod columns;
+mod connections;
+mod leases;
+
+use std::future::Future;
+use std::path::Path;
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use super::dial::options;
+use super::*;
+use crate::config::{Config, Connection, Setting};
+use crate::driver::conformance::Fixture;
+use crate::driver::memory::Memory;
+use crate::driver::remote::Remote;
+use crate::driver::{Answer, Driver};
+use crate::error::Result;
+
+const BOUNDS: Bounds = Bounds {
+    idle_timeout: Millis(1_000),
+    max_payload: 64 * 1024,
+    read_patience: Millis(1_900),
+    write_patience: Millis(1_900),
+};
+const NOW: Millis = Millis(1_795_383_066_943);
+
+/// The table as `lib/handler/DatabaseSessionHandler.js` has it made by sails-mysql, on a server that is not strict.
+const WATERLINE: &str =
+    "CREATE TABLE {table} (`id` VARCHAR(255) UNIQUE, `payload` VARCHAR(255), `lastActivity` INT,
+    `createdAt` DATETIME, `updatedAt` DATETIME) CHARACTER SET latin1 COLLATE latin1_swedish_ci";
+/// The same with columns that are wide enough, compared as MySQL does where nobody says otherwise.
+const WIDENED: &str =
+    "CREATE TABLE {table} (`id` VARCHAR(255) UNIQUE, `payload` LONGTEXT, `lastActivity` BIGINT,
+    `createdAt` DATETIME, `updatedAt` DATETIME) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci";
+
+/// The server, where it can be reached.
+static SERVER: LazyLock<Option<config::Server>> = LazyLock::new(|| {
+    let address = std::env::var("MYSQL_URL");
+    let address = address.unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".into());
+    let server = server(&address);
+    let answers = run(async { Conn::new(options(&server)).await.is_ok() });
+    assert!(
+        answers || std::env::var_os("CI").is_none(),
+        "no MySQL answers"
+    );
+    answers.then_some(server)
+});
+
+/// What a URL means.
+fn server(address: &str) -> config::Server {
+    let text = |text: &str| Setting::Text(text.to_owned());
+    let given = [
+        ("secret", text(&"s".repeat(40))),
+        ("driver", text("database")),
+        ("connection", text(address)),
+    ];
+    let given: Vec<_> = given.map(|(name, value)| (name.to_owned(), value)).into();
+    let (config, _) = Config::parse(&given, Path::new("/")).unwrap();
+    match config.database.unwrap().connection {
+        Connection::MySql(server) => server,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A table of its own, which is there once a driver made it or a test did.
+struct Place {
+    table: TableName,
+}
+
+impl Place {
+    /// `None`, and a note, where there is no server.
+    fn new() -> Option<Self> {
+        static PLACES: AtomicUsize = AtomicUsize::new(0);
+        if SERVER.is_none() {
+            eprintln!("skipped: no MySQL answers");
+            return None;
+        }
+        let number = PLACES.fetch_add(1, Ordering::Relaxed);
+        let table = TableName::parse(&format!("rust_{}_{number}", process::id())).unwrap();
+        Some(Self { table })
+    }
+
+    fn with_table(schema: &str) -> Option<Self> {
+        let place = Self::new()?;
+        place.sql(schema);
+        Some(place)
+    }
+
+    fn server(&self) -> config::Server {
+        SERVER.clone().unwrap()
+    }
+
+    fn driver(&self) -> Remote<MySql> {
+        self.driver_for(self.server(), BOUNDS)
+    }
+
+    fn driver_for(&self, server: config::Server, bounds: Bounds) -> Remote<MySql> {
+        Remote::new(MySql::new(&server, &self.table, bounds), bounds)
+    }
+
+    /// Runs statements for `{table}`, one after the other, and gives the rows of the last.
+    fn sql(&self, statements: &str) -> Vec<Row> {
+        let opts = options(&self.server());
+        let statements = statements.replace("{table}", self.table.name());
+        run(async {
+            let mut conn = Conn::new(opts).await.unwrap();
+            let mut rows = Vec::new();
+            for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {
+                rows = conn.query(statement).await.unwrap();
+            }
+            conn.disconnect().await.unwrap();
+            rows
+        })
+    }
+
+    /// The first value that a query finds, as text.
+    fn value(&self, query: &str) -> Option<String> {
+        self.sql(query).first_mut()?.take(0)?
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.sql("DROP TABLE IF EXISTS {table}, {table}_locks");
+    }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(work)
+}
+
+fn wait<T: Unpin>(answer: Answer<T>) -> Result<T> {
+    run(answer)
+}
+
+fn id(fill: char) -> SessionId {
+    SessionId::parse(&fill.to_string().repeat(40)).unwrap()
+}
+
+fn text(payload: &str) -> Arc<str> {
+    Arc::from(payload)
+}
+
+fn loaded(driver: &dyn Driver, id: SessionId) -> Option<String> {
+    let record = wait(driver.load(&id, NOW)).unwrap();
+    record.map(|record| record.payload.to_string())
+}
+
+impl Fixture for Option<Place> {
+    /// Without a server, a driver that keeps the laws anyway.
+    fn open(&self, bounds: Bounds) -> Box<dyn Driver> {
+        match self {
+            Some(place) => Box::new(place.driver_for(place.server(), bounds)),
+            None => Box::new(Memory::new(bounds, usize::MAX)),
+        }
+    }
+
+    fn reopen(&self, bounds: Bounds) -> Option<Box<dyn Driver>> {
+        let place = self.as_ref()?;
+        Some(Box::new(place.driver_for(place.server(), bounds)))
+    }
+}
+
+crate::driver::conformance!(Place::new());
