@@ -170,17 +170,11 @@ async function takeTurn(name, round, bench) {
   return samples
 }
 
-function emptyFolder(folder) {
-  for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name), { recursive: true, force: true })
-}
-
 async function takeRounds(names, bench) {
   const samples = []
   for (let round = 1; round <= bench.plan.rounds; round += 1) {
     process.stderr.write(`Round ${round} of ${bench.plan.rounds}\n`)
     for (const name of names) samples.push(...(await takeTurn(name, round, bench)))
-    // Not earlier: some file systems make files slowly in the seconds after many were removed.
-    emptyFolder(bench.folder)
   }
   return samples
 }
@@ -233,6 +227,7 @@ async function main() {
     if (json) fs.writeFileSync(json, `${JSON.stringify({ conditions, samples }, null, 1)}\n`)
     console.log(report(conditions, samples))
   } finally {
+    // Not earlier: some file systems make files slowly in the minute after many were removed.
     fs.rmSync(bench.folder, { recursive: true, force: true })
   }
 }

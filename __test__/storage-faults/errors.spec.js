@@ -36,6 +36,7 @@ const ERRORS = {
   preadv2: ['EIO', 'EINTR'],
   write: ['EIO', 'ENOSPC', 'EINTR'],
   pwrite64: ['EIO', 'ENOSPC', 'EINTR'],
+  ftruncate: ['EIO'],
   utimensat: ['EIO'],
   fsync: ['EIO', 'ENOSPC'],
   fdatasync: ['EIO', 'ENOSPC'],

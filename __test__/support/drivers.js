@@ -40,7 +40,11 @@ const file = {
     const seconds = (Date.now() - ms) / 1000
     fs.utimesSync(path.join(folder(server), id), seconds, seconds)
   },
-  leftovers: (names) => names.filter((name) => name !== 'sessions' && !ID.test(path.basename(name))),
+  leftovers: (names) => {
+    const kept = new Set(names.map((name) => path.basename(name)).filter((name) => ID.test(name)))
+    const isKept = (name) => kept.has(name.replace(/^\.node-session-/, ''))
+    return names.filter((name) => name !== 'sessions' && !isKept(path.basename(name)))
+  },
 }
 
 /** Opens the database file of a server, which runs in another process, for one piece of work. */

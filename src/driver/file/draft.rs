@@ -5,6 +5,8 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -16,8 +18,10 @@ use crate::driver::Durability;
 
 /// A session file's mode: its owner's alone.
 pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// How a draft's name begins; the original's gc spares names with a dot.
-const PREFIX: &str = ".node-session-";
+/// How the name of a draft, and of a spare, begins; the original's gc spares names with a dot.
+pub(super) const PREFIX: &str = ".node-session-";
+/// From one part of a millisecond to the next: a prime, so that it takes long until one comes again.
+const STRIDE: u32 = 611_953;
 /// Random bytes in a draft's name, as two hexadecimal digits each: nobody can be there first.
 const RANDOM_BYTES: usize = 16;
 
@@ -145,18 +149,30 @@ pub(super) fn is_draft(name: &str) -> bool {
         .is_some_and(|rest| rest.len() == 2 * RANDOM_BYTES && rest.bytes().all(digit))
 }
 
-/// The two times of a file that stand for `now`.
+/// The two times of a file that stand for `now`: no two alike, so that a reader notices when a file has changed.
 ///
 /// Compat: the original's gc judges by the time of last access, so that one is set too.
 pub(super) fn times(now: Millis) -> Timestamps {
     let time = Timespec {
         tv_sec: now.0.div_euclid(1000),
-        tv_nsec: now.0.rem_euclid(1000) * 1_000_000,
+        tv_nsec: now.0.rem_euclid(1000) * 1_000_000 + part_of_a_millisecond(),
     };
     Timestamps {
         last_access: time,
         last_modification: time,
     }
+}
+
+/// Nanoseconds, 1 to 999,999, that say nothing: another number each time, in another order in each process.
+fn part_of_a_millisecond() -> i64 {
+    static NEXT: OnceLock<AtomicU32> = OnceLock::new();
+    let next = NEXT.get_or_init(|| {
+        let mut random = [0; 4];
+        // Where the system gives none, every process begins at the same number.
+        let _ = getrandom::fill(&mut random);
+        AtomicU32::new(u32::from_ne_bytes(random))
+    });
+    i64::from(next.fetch_add(STRIDE, Ordering::Relaxed) % 999_999) + 1
 }
 
 /// Writes the whole payload, its times and its mode; with [`Durability::Disk`] down to the disk.
@@ -201,7 +217,7 @@ fn give_name(file: &File, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> 
 }
 
 #[cfg(target_os = "linux")]
-fn exchange(dir: BorrowedFd<'_>, one: &str, other: &str) -> Result<(), Errno> {
+pub(super) fn exchange(dir: BorrowedFd<'_>, one: &str, other: &str) -> Result<(), Errno> {
     rustix::fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE)
 }
 
@@ -216,7 +232,7 @@ fn give_name(_: &File, _: BorrowedFd<'_>, _: &str) -> Result<(), Errno> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn exchange(_: BorrowedFd<'_>, _: &str, _: &str) -> Result<(), Errno> {
+pub(super) fn exchange(_: BorrowedFd<'_>, _: &str, _: &str) -> Result<(), Errno> {
     Err(Errno::NOSYS)
 }
 

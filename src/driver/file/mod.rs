@@ -3,14 +3,16 @@
 //! ```text
 //! sessions/                                  0700
 //!   6nZA4-UavYvomaz5oBUyBpQ9d2KynAqb4FUKdkRx   0600   the payload, UTF-8, nothing else; mtime = atime = last activity
+//!   .node-session-6nZA4-UavYvomaz5oBUyBpQ9d2…  0600   the session's spare: the payload before that, or the next one
 //!   .node-session-0f3a…                        0600   a payload on its way to its name
 //!   .locks/                                    0700   leases, in lock mode only; see `leases`
 //! ```
 //!
 //! Knows nothing of what a payload means. Its promises hold between the processes of one host, on a local file system.
 //!
-//! - A payload is written to a file of its own, which then takes the record's name, or changes places with the record, in
-//!   one step: whoever opens a record reads the whole of one payload, without a lock. No file is ever written over.
+//! - A payload is written to another file than the record's, which then changes places with it, or takes its name, in one
+//!   step: whoever opens a record reads the whole of one payload, without a lock. The file that made room is written over
+//!   when the same session is saved again; how a reader that is still at it notices, `spare` tells.
 //! - Whoever changes or removes a record first locks its file (`flock`), then makes sure that the name still means that
 //!   file. Two sessions never share a lock, none has a file of its own, and a dead process holds nothing.
 //!
@@ -25,12 +27,14 @@ mod in_place;
 mod leases;
 mod record;
 mod scan;
+mod spare;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -68,6 +72,8 @@ struct Disk {
     bounds: Bounds,
     durability: Durability,
     nowait: NoWait,
+    /// Whether files can change places here: not known to be impossible.
+    has_spares: AtomicBool,
     reads: Pace,
     writes: Pace,
     /// Where the sweep under way has got to.
@@ -110,6 +116,7 @@ impl FileDriver {
             bounds,
             durability,
             nowait: NoWait::default(),
+            has_spares: AtomicBool::new(cfg!(target_os = "linux")),
             reads: Pace::default(),
             writes: Pace::default(),
             cursor: Mutex::new(None),

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::Disk;
 use super::fault::{Fault, Step};
 use super::folder::is_same;
+use super::spare::is_being_written;
 use crate::clock::{Millis, is_idle};
 use crate::driver::Record;
 use crate::session_id::SessionId;
@@ -56,6 +57,7 @@ pub(super) fn load(disk: &Disk, id: &SessionId, now: Millis) -> Step<Option<Reco
 pub(super) struct Found {
     file: File,
     stat: Stat,
+    is_locked: bool,
 }
 
 /// Opens what has this name; may wait for the disk.
@@ -93,36 +95,42 @@ pub(super) fn locked(
     opened: Result<OwnedFd, Errno>,
     dir: BorrowedFd<'_>,
     name: &str,
-    try_lock: fn(BorrowedFd<'_>) -> Step<()>,
+    try_lock: fn(BorrowedFd<'_>) -> Step<bool>,
 ) -> Step<Option<Found>> {
-    if let Ok(fd) = &opened {
-        try_lock(fd.as_fd())?;
-    }
+    let is_locked = match &opened {
+        Ok(fd) => try_lock(fd.as_fd())?,
+        Err(_) => false,
+    };
     let Some(found) = found(opened)? else {
         return Ok(None);
     };
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(named) if is_same(&named, &found.stat) => Ok(Some(found)),
+        // Until it had its name back, a spare was perhaps written over: what was seen since counts.
+        Ok(stat) if is_same(&stat, &found.stat) => Ok(Some(Found {
+            stat,
+            is_locked,
+            ..found
+        })),
         Ok(_) => Err(Fault::Busy),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// Takes the file's lock if it is free.
-pub(super) fn lock_now(file: BorrowedFd<'_>) -> Step<()> {
+/// Takes the file's lock if it is free; `false` where there are no locks.
+pub(super) fn lock_now(file: BorrowedFd<'_>) -> Step<bool> {
     let flock = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
     match rustix::io::retry_on_intr(flock) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Err(Fault::Busy),
         // A file system without locks (some network ones): single operations are still whole there.
-        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => Ok(()),
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
 }
 
 /// Takes the file's lock if it is free within a few milliseconds.
-pub(super) fn lock_soon(file: BorrowedFd<'_>) -> Step<()> {
+pub(super) fn lock_soon(file: BorrowedFd<'_>) -> Step<bool> {
     for pause in LOCK_PAUSES {
         match lock_now(file) {
             Err(Fault::Busy) => std::thread::sleep(pause),
@@ -146,7 +154,11 @@ impl Found {
         if !is_trusted(&stat) {
             return Err(Fault::Foreign);
         }
-        Ok(Self { file, stat })
+        Ok(Self {
+            file,
+            stat,
+            is_locked: false,
+        })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -157,6 +169,11 @@ impl Found {
         last_activity(&self.stat)
     }
 
+    /// Whether it is ours to change: locked, where there are locks.
+    pub(super) fn is_locked(&self) -> bool {
+        self.is_locked
+    }
+
     /// What `load` gives for this file. `read` is [`read_at`], or a way of reading that never waits.
     pub(super) fn record(
         &self,
@@ -164,15 +181,29 @@ impl Found {
         now: Millis,
         read: impl Fn(&File, &mut [u8], u64) -> Step<usize>,
     ) -> Step<Option<Record>> {
+        if is_being_written(&self.stat) {
+            return Err(Fault::Busy);
+        }
         let last_activity = self.last_activity();
         if is_idle(last_activity, now, disk.bounds.idle_timeout) {
             return Ok(None);
         }
-        let payload = self.payload(disk.bounds.max_payload, read)?;
+        let payload = self.payload(disk.bounds.max_payload, read);
+        // What was read of a file that made room meanwhile, and was written over, is no text of anybody's.
+        if !self.is_unchanged()? {
+            return Err(Fault::Busy);
+        }
         Ok(Some(Record {
-            payload,
+            payload: payload?,
             last_activity,
         }))
+    }
+
+    /// Whether the file is as it was when it was opened: nobody has written over it.
+    fn is_unchanged(&self) -> Step<bool> {
+        let now = rustix::fs::fstat(&self.file)?;
+        let seen = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec, stat.st_size);
+        Ok(seen(&now) == seen(&self.stat) && !is_being_written(&now))
     }
 
     /// The whole text; nothing is read of a file larger than `most` bytes.

@@ -14,6 +14,7 @@ use super::fault::Step;
 use super::folder::Dir;
 use super::leases;
 use super::record::{self, is_trusted, last_activity};
+use super::spare::{self, is_spare};
 use crate::clock::Millis;
 use crate::driver::Sweep;
 use crate::session_id::SessionId;
@@ -81,14 +82,16 @@ fn progress(disk: &Disk) -> MutexGuard<'_, Option<Cursor>> {
     disk.cursor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes what has this name, if it is an idle record or a dead draft. Gives whether a record went, `None` when the
-/// name is not ours or its file cannot be judged now.
+/// Removes what has this name, if it is an idle record, a spare as old, or a dead draft. Gives whether a record went, `None`
+/// when the name is not ours or its file cannot be judged now.
+///
+/// A spare that a save has just opened is missed by that save, which then begins anew.
 fn visit(dir: BorrowedFd<'_>, name: &str, cutoff: Millis) -> Option<bool> {
-    let is_record = SessionId::parse(name).is_some();
-    if !is_record && !is_draft(name) {
+    let id = SessionId::parse(name);
+    if id.is_none() && !is_draft(name) && !is_spare(name) {
         return None;
     }
-    let is_due = |last_activity: Millis| !is_record || last_activity < cutoff;
+    let is_due = |last_activity: Millis| is_draft(name) || last_activity < cutoff;
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
     if !is_file || !is_trusted(&stat) || !is_due(last_activity(&stat)) {
@@ -100,6 +103,9 @@ fn visit(dir: BorrowedFd<'_>, name: &str, cutoff: Millis) -> Option<bool> {
     if !is_due(found.last_activity()) {
         return None;
     }
+    if let Some(id) = &id {
+        spare::discard(dir, id);
+    }
     rustix::fs::unlinkat(dir, name, AtFlags::empty()).ok()?;
-    Some(is_record)
+    Some(id.is_some())
 }

@@ -4,6 +4,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -12,6 +13,7 @@ use super::Disk;
 use super::draft::{self, Draft, Reach, times};
 use super::fault::{Fault, Step};
 use super::record::{self, Found};
+use super::spare;
 use crate::clock::Millis;
 use crate::driver::Durability;
 use crate::driver::{Created, Removed, Replaced, Touched};
@@ -74,11 +76,32 @@ pub(super) fn replace_found(
         return Ok(Replaced::Conflict(current));
     }
     let now = now.max(found.last_activity());
-    let draft = Draft::write(dir, payload, now, disk.durability)?;
-    if draft.take_place(id.as_str(), disk.durability)? == Reach::Pending {
+    if store_over(disk, dir, (id, found), payload, now)? == Reach::Pending {
         disk.behind.note(*id);
     }
     settle(disk, dir, Replaced::Replaced)
+}
+
+/// Puts a payload in the place of a locked record: by its spare, where it may have one, or by a new file.
+fn store_over(
+    disk: &Disk,
+    dir: BorrowedFd<'_>,
+    (id, found): (&SessionId, &Found),
+    payload: &str,
+    now: Millis,
+) -> Step<Reach> {
+    let may_have_spare = disk.durability == Durability::Process
+        && payload.len() <= spare::MOST_KEPT
+        && found.is_locked()
+        && disk.has_spares.load(Ordering::Relaxed);
+    if may_have_spare {
+        if spare::take_place(dir, id, payload, now)? {
+            return Ok(Reach::Pending);
+        }
+        disk.has_spares.store(false, Ordering::Relaxed);
+    }
+    let draft = Draft::write(dir, payload, now, disk.durability)?;
+    Ok(draft.take_place(id.as_str(), disk.durability)?)
 }
 
 pub(super) fn remove(disk: &Disk, id: &SessionId, expected: &str) -> Step<Removed> {
@@ -92,6 +115,7 @@ pub(super) fn remove(disk: &Disk, id: &SessionId, expected: &str) -> Step<Remove
     if *current != *expected {
         return Ok(Removed::Conflict(current));
     }
+    spare::discard(dir.as_fd(), id);
     rustix::fs::unlinkat(&dir, id.as_str(), AtFlags::empty())?;
     settle(disk, dir.as_fd(), Removed::Removed)
 }
@@ -107,6 +131,7 @@ pub(super) fn destroy(disk: &Disk, id: &SessionId) -> Step<()> {
         Err(Fault::NotAFile | Fault::Foreign | Fault::System(Errno::ACCESS)) => None,
         Err(fault) => return Err(fault),
     };
+    spare::discard(dir.as_fd(), id);
     match rustix::fs::unlinkat(&dir, id.as_str(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => settle(disk, dir.as_fd(), ()),
         Err(errno) => Err(errno.into()),

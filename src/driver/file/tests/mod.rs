@@ -14,6 +14,7 @@ use super::*;
 mod faults;
 mod leases;
 mod races;
+mod spares;
 
 const BOUNDS: Bounds = Bounds {
     idle_timeout: Millis(60_000),
@@ -110,7 +111,14 @@ impl Fixture {
         }
     }
 
+    /// What is in the folder, without spares.
     fn names(&self) -> Vec<String> {
+        let mut names = self.all_names();
+        names.retain(|name| !super::spare::is_spare(name));
+        names
+    }
+
+    fn all_names(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(&self.folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
