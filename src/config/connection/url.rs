@@ -42,16 +42,16 @@ pub(super) fn fields(address: &str, option: &str) -> Result<Vec<(String, Setting
             fields.push((name.to_owned(), Setting::Text(value)));
         }
     };
-    let path = decoded(parsed.path(), &refused)?;
-    let user = decoded(parsed.username(), &refused)?;
-    let password = parsed.password().map(|text| decoded(text, &refused));
+    let path = decoded(parsed.path(), refused)?;
+    let user = decoded(parsed.username(), refused)?;
+    let password = parsed.password().map(|text| decoded(text, refused));
     add("user", Some(user));
     add("password", password.transpose()?);
     match parsed.scheme() {
         "sqlite" => add("filename", Some(file_of(&parsed, path))),
         "unix" | "redis+unix" => add("path", Some(path)),
         _ => {
-            let host = parsed.host_str().map(|host| decoded(host, &refused));
+            let host = parsed.host_str().map(|host| decoded(host, refused));
             let host = host.transpose()?;
             add("host", host.map(|host| without_brackets(&host)));
             add("port", parsed.port().map(|port| port.to_string()));

@@ -115,12 +115,16 @@ struct Spare {
 
 /// Whether a file may be written over: a record of ours once, which nobody else has another name for, on a file system that
 /// keeps times to the microsecond, without which readers could not tell.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the width of the field differs between systems"
+)]
 fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode).is_file()
         && stat.st_uid == rustix::process::geteuid().as_raw()
         && stat.st_mode & 0o7777 == FILE_MODE.bits()
         && stat.st_nlink == 1
-        && stat.st_mtime_nsec % 1_000_000 != 0
+        && stat.st_mtime_nsec as i64 % 1_000_000 != 0
 }
 
 fn make(dir: BorrowedFd<'_>, name: &str) -> Step<Spare> {
