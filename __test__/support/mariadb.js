@@ -1,0 +1,96 @@
+'use strict'
+
+/*
+ * A MariaDB server of a test's own, from the installed binaries: with its own data, socket and port, so that it can be killed,
+ * stopped and configured. Where the binaries are missing, the tests are skipped; on CI they fail.
+ */
+
+const { spawnSync } = require('child_process')
+const fs = require('fs')
+const path = require('path')
+
+const { query } = require('../../torture/mysql')
+const { tempDir } = require('./cleanup')
+const { Spawned, freePort, ready } = require('./spawned')
+
+const isRoot = process.getuid?.() === 0
+/** MariaDB refuses to run as root. */
+const USER = isRoot ? ['--user=mysql'] : []
+
+/** Small, and quick to start. What was committed survives the end of the process. */
+const SETTINGS = ['--innodb-buffer-pool-size=8M', '--innodb-log-file-size=4M', '--innodb-flush-log-at-trx-commit=2', '--skip-name-resolve',
+  '--performance-schema=OFF', '--bind-address=127.0.0.1']
+
+/** Whether there are the binaries. */
+const isInstalled = process.env.CI !== undefined || spawnSync('mariadb-install-db', ['--help']).error === undefined
+
+function install(data) {
+  const args = ['--no-defaults', ...USER, `--datadir=${data}`, '--skip-test-db', '--auth-root-authentication-method=normal']
+  const { status, stderr, error } = spawnSync('mariadb-install-db', args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`mariadb-install-db: ${error ?? stderr}`)
+}
+
+class MariaDB {
+  /** Makes a server with a database `test`; `settings` are further arguments. It does not run yet. */
+  static async make(...settings) {
+    const server = new MariaDB()
+    const dir = tempDir()
+    fs.chmodSync(dir, 0o755)
+    server.data = path.join(dir, 'data')
+    fs.mkdirSync(server.data)
+    if (isRoot) spawnSync('chown', ['mysql', server.data])
+    install(server.data)
+    fs.mkdirSync(path.join(server.data, 'test'))
+    if (isRoot) spawnSync('chown', ['mysql', path.join(server.data, 'test')])
+    server.port = await freePort()
+    server.socket = path.join(server.data, 's')
+    const own = [`--datadir=${server.data}`, `--socket=${server.socket}`, `--port=${server.port}`, `--pid-file=${server.data}/pid`]
+    server.program = new Spawned(['mariadbd', '--no-defaults', ...USER, ...own, ...SETTINGS, ...settings])
+    return server
+  }
+
+  /** Starts it, and waits until it answers. */
+  start() {
+    return this.program.start(() => this.sql('SELECT 1'))
+  }
+
+  /** Makes and starts one. */
+  static async start(...settings) {
+    const server = await MariaDB.make(...settings)
+    await server.start()
+    return server
+  }
+
+  /** Runs one statement as root. */
+  sql(text, values) {
+    return query(text, values, { socketPath: this.socket, user: 'root', database: 'test' })
+  }
+
+  /** Field `connection` for this server; `fields` replace and add to what it has. */
+  connection(fields = {}) {
+    return { adapter: 'mysql', host: '127.0.0.1', port: this.port, user: 'root', database: 'test', ...fields }
+  }
+
+  /** Ends connections of a user, in the middle of whatever they do. */
+  async cut(user) {
+    const rows = await this.sql('SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> connection_id()', [user])
+    for (const { ID } of rows) await this.sql(`KILL ${ID}`).catch(() => {})
+    return rows.length
+  }
+
+  kill(signal) {
+    return this.program.kill(signal)
+  }
+
+  pause() {
+    this.program.pause()
+  }
+
+  /** Lets it go on, and waits until it answers. */
+  async resume() {
+    this.program.resume()
+    await ready(() => this.sql('SELECT 1'))
+  }
+}
+
+module.exports = { MariaDB, describeMariaDB: isInstalled ? describe : describe.skip }
