@@ -16,9 +16,13 @@ pub mod memory;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod pace;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "network")]
 mod remote;
 pub mod sqlite;
+#[cfg(feature = "network")]
+mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -101,6 +105,19 @@ pub const BUILT_IN: &[BuiltIn] = &[
             };
             let server = mysql::MySql::new(server, &database.table, bounds);
             Ok(Box::new(remote::Remote::new(server, bounds)))
+        },
+    },
+    #[cfg(feature = "postgres")]
+    BuiltIn {
+        name: "database",
+        engine: Some(Engine::Postgres),
+        touch: TouchDefault::Seldom,
+        make: |config, bounds| {
+            let database = config.database.clone()?;
+            let Connection::Postgres(server) = &database.connection else {
+                return Err(misled());
+            };
+            Ok(Box::new(postgres::open(server, &database.table, bounds)?))
         },
     },
 ];

@@ -14,7 +14,7 @@ use super::{
     Sweep, Touched,
 };
 use crate::clock::{Millis, is_idle};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, io_name};
 use crate::panics::point;
 use crate::session_id::SessionId;
 use crate::worker;
@@ -27,8 +27,12 @@ const LONG_PATIENCE: Duration = Duration::from_secs(25);
 /// Why a server did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The connection could not be made, or ended: what was asked may have been done or not.
+    /// The connection could not be made: nothing was asked.
+    Unreached(Reason),
+    /// The connection ended: what was asked may have been done or not.
     Broken(Reason),
+    /// The server itself gave it up after the time it had been given, and did nothing.
+    Late,
     /// The server refused, and did nothing.
     Refused(Reason),
     /// The record is not one that can be used.
@@ -42,6 +46,16 @@ pub(super) struct Reason {
     pub(super) message: String,
     /// The server's own short name for it (`57P01`, `OOM`), or the system's (`ECONNREFUSED`).
     pub(super) code: Option<String>,
+}
+
+impl Reason {
+    /// What the system says of a connection.
+    pub(super) fn of_io(error: &std::io::Error) -> Self {
+        Reason {
+            message: error.to_string(),
+            code: io_name(error).map(str::to_owned),
+        }
+    }
 }
 
 /// What a server's operations give.
@@ -192,7 +206,10 @@ impl Failure {
     fn into_error(self, does: Does, name: &str) -> Error {
         let reason = match self {
             Failure::Unusable(error) => return error,
-            Failure::Broken(reason) | Failure::Refused(reason) => reason,
+            Failure::Late => return late(does, name),
+            Failure::Unreached(reason) | Failure::Broken(reason) | Failure::Refused(reason) => {
+                reason
+            }
         };
         let code = match does {
             Does::Read | Does::Scan => Code::Read,
@@ -219,6 +236,7 @@ pub(super) fn too_large(most: usize) -> Error {
 /// The same call once more where its connection broke; the flag tells that an earlier one may have been done.
 async fn twice<T, F: Future<Output = Outcome<T>>>(call: impl Fn() -> F) -> (Outcome<T>, bool) {
     match call().await {
+        Err(Failure::Unreached(_)) => (call().await, false),
         Err(Failure::Broken(_)) => (call().await, true),
         outcome => (outcome, false),
     }
