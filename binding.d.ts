@@ -37,6 +37,8 @@ export declare class NodeSession {
   get strictSave(): boolean
   /** Longest time in which a session is loaded, in milliseconds. */
   get readTimeout(): number
+  /** How long a record that a handler keeps has to live after its activity was recorded, in milliseconds. */
+  get recordLifetime(): number
 }
 
 /** Which proxies are believed. */
@@ -64,6 +66,9 @@ export interface AnyCookie {
   /** Whether it goes over https only. */
   secure?: boolean
 }
+
+/** The names that `connection.adapter` has for databases which are built in. */
+export declare function builtInAdapters(): Array<string>
 
 /** Removes a session's record; what is done to the session from then on is not stored. @returns a reply */
 export declare function destroySession(session: number, handler: object | undefined, store: object | undefined): unknown
@@ -281,5 +286,8 @@ export declare function unsign(engine: number, signed: Text): string | null
  */
 export declare function useDriver(engine: number, method: Text, id: Text, text?: Text | undefined | null): unknown
 
-/** The session that a request's cookie names, not loaded. @returns its number */
+/**
+ * The session that a request's cookie names, not loaded. @returns its number; negative when it cannot be stored anywhere
+ *   yet, so that `settleSession` lets it count at once
+ */
 export declare function visitSession(engine: number, cookie?: Text | undefined | null, verified?: Text | undefined | null): number

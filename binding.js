@@ -837,6 +837,7 @@ module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __n
 module.exports = nativeBinding
 module.exports.NodeSession = nativeBinding.NodeSession
 module.exports.Trust = nativeBinding.Trust
+module.exports.builtInAdapters = nativeBinding.builtInAdapters
 module.exports.destroySession = nativeBinding.destroySession
 module.exports.errorCodes = nativeBinding.errorCodes
 module.exports.forgetSession = nativeBinding.forgetSession

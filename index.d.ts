@@ -155,7 +155,7 @@ declare namespace NodeSession {
      * Database of the database driver.
      * @default false, which is an SQLite database in the file `<files>.sqlite`
      */
-    connection?: false | SqliteConnection | undefined
+    connection?: false | SqliteConnection | WaterlineConnection | undefined
 
     /**
      * Table of the database driver, made when it is missing. A letter or `_`, then up to 62 letters, digits, `_` and `$`.
@@ -346,6 +346,15 @@ declare namespace NodeSession {
     filename: string
   }
 
+  /**
+   * What a Waterline 0.10 adapter of the application's needs. `waterline` and the adapter have to be installed; the names of
+   * databases that are built in never mean an adapter.
+   */
+  export interface WaterlineConnection {
+    adapter: `sails-${string}`
+    [setting: string]: unknown
+  }
+
   /** Whether to believe the proxy at `address`, which is `hop` steps away; the socket's peer is hop 0. */
   export type TrustProxy = (address: string, hop: number) => boolean
 
@@ -464,6 +473,11 @@ declare namespace NodeSession {
     write(id: string, payload: string, callback: (error?: Error | null) => void): void
     /** Removes the payload; one that is not there is a success. Awaited when it takes a second parameter. */
     destroy(id: string, callback?: (error?: Error | null) => void): void
+    /**
+     * Records that the session was active just now; `payload` is what is stored. Asked in place of `write` where nothing else
+     * has changed, if it takes three parameters.
+     */
+    touch?(id: string, payload: string, callback: (error?: Error | null) => void): void
     /** Removes sessions that have been idle for longer than `maxAge`, in milliseconds. */
     gc?(maxAge: number): void
     /** Told `false` when the session goes on under a new id. */

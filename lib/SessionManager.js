@@ -12,7 +12,8 @@ const { Engine } = require('./engine')
 const { merge } = require('./config')
 const { SessionError } = require('./errors')
 const { Opened, keepUntilCollected } = require('./session')
-const { kHandler } = require('./symbols')
+const { kEngine, kHandler } = require('./symbols')
+const { storageOf } = require('./storage')
 const { over } = require('./handler/native')
 const { modelOver } = require('./handler/model')
 const FileSessionHandler = require('./handler/FileSessionHandler')
@@ -56,25 +57,49 @@ SessionManager.prototype.__engineNamed = function __engineNamed(name) {
   const driver = given.charAt(0).toLowerCase() + given.slice(1)
   let engine = this.__engines.get(driver)
   if (engine === undefined) {
-    const options = { ...merge(this.__config), driver: name }
-    options.secret ||= native.generateId()
-    engine = new Engine(options)
-    const Handler = HANDLERS[engine.driver]
-    engine.handler = Handler && over(Handler, engine)
+    engine = this.__makeEngine(name, driver)
     this.__engines.set(driver, engine)
   }
   return engine
 }
 
-/** Waits until no engine has an operation under way, but not for longer than `limit` milliseconds. */
+SessionManager.prototype.__makeEngine = function __makeEngine(name, driver) {
+  const options = { ...merge(this.__config), driver: name }
+  options.secret ||= native.generateId()
+  const makeStorage = storageOf(options, driver)
+  // With storage of JavaScript's the driver that the engine has of its own stays empty.
+  const engine = new Engine(makeStorage === undefined ? options : { ...options, driver: 'memory', connection: false })
+  if (makeStorage === undefined) {
+    const Handler = HANDLERS[engine.driver]
+    engine.handler = Handler && over(Handler, engine)
+  } else {
+    engine.storage = makeStorage(engine)
+    engine.handler = engine.storage.handler
+  }
+  return engine
+}
+
+/**
+ * Waits until no engine has an operation under way, and closes connections of JavaScript's; but not for longer than `limit`
+ * milliseconds each.
+ */
 SessionManager.prototype.__drained = async function __drained(limit) {
-  await Promise.all([...this.__engines.values()].map((engine) => engine.drained(limit)))
+  const close = async (engine) => {
+    await engine.drained(limit)
+    await engine.storage?.close(limit)
+  }
+  await Promise.all([...this.__engines.values()].map(close))
 }
 
 /** Reads a session that nobody has: whether the storage answers. Rejects with its error, also for a driver there is not. */
 SessionManager.prototype.__ready = function __ready() {
   return new Promise((resolve, reject) => {
     this.driver(null, (session) => {
+      if (session[kEngine].storage !== undefined) {
+        // Loading has a time limit, and makes errors of what adapters and stores call back with.
+        session.start((error) => (error ? reject(error) : resolve()))
+        return
+      }
       session.getHandler().read(native.generateId(), (answer) => {
         if (answer instanceof Error) reject(answer)
         else resolve()
@@ -114,6 +139,7 @@ SessionManager.prototype.__createDriver = function __createDriver(driver, callba
     throw new SessionError('ERR_SESSION_CONFIG', `Driver ${driver} not supported.`)
   }
   const session = this.__open(engine, native.newSession(engine.number))
+  session[kHandler] = engine.storage?.handler
   keepUntilCollected(session)
   callback(session)
 }
@@ -152,13 +178,18 @@ SessionManager.prototype.__createDatabaseDriver = function __createDatabaseDrive
   this.__createDriver('database', callback)
 }
 
-/** Compat: the model of the session table. This one has the methods that `DatabaseSessionHandler` needs. */
+/**
+ * Compat: the model of the session table: Waterline's, or with a built-in database one that has the methods which
+ * `DatabaseSessionHandler` needs. Where Waterline's cannot be opened, the second argument tells why.
+ */
 SessionManager.prototype.__getSessionModel = function __getSessionModel(callback) {
   this.__createSessionModel(callback)
 }
 
 SessionManager.prototype.__createSessionModel = function __createSessionModel(callback) {
-  callback(modelOver(this.__engine('database').handler))
+  const { storage, handler } = this.__engine('database')
+  if (storage === undefined) callback(modelOver(handler))
+  else storage.collection(callback)
 }
 
 /**

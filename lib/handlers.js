@@ -4,7 +4,7 @@
  * Calls handlers and encrypters that are written in JavaScript, for the engine.
  *
  * Compat: a handler is called through its visible methods `read(id, cb)`, `write(id, data, cb)`, `destroy(id, cb)`, `gc(ms)`
- * and `setExists(bool)`, so whatever an application overrides there is honoured.
+ * `setExists(bool)` and, of our own making, `touch(id, data, cb)`, so whatever an application overrides there is honoured.
  */
 
 const native = require('./native')
@@ -29,7 +29,7 @@ function callHandler(replies, step, handler, method, id, data, extra) {
       return
     }
     if (ended !== null) replies.deliver(ended)
-    else if (method === 'write' && !error) cameLate(replies, handler, id)
+    else if ((method === 'write' || method === 'touch') && !error) cameLate(replies, handler, id)
   }
   try {
     METHODS[method](handler, id, data, extra, reply)
@@ -60,6 +60,15 @@ const METHODS = {
   write(handler, id, data, exists, reply) {
     if (typeof handler.setExists === 'function') handler.setExists(exists)
     handler.write(id, data, (error) => reply(error || undefined))
+  },
+
+  touch(handler, id, data, exists, reply) {
+    // One of fewer parameters is something else that the application's class has.
+    if (typeof handler.touch === 'function' && handler.touch.length > 2) {
+      handler.touch(id, data, (error) => reply(error || undefined))
+    } else {
+      METHODS.write(handler, id, data, exists, reply)
+    }
   },
 
   destroy(handler, id, data, extra, reply) {

@@ -9,7 +9,7 @@ const native = require('./native')
 const { attach } = require('./hold')
 const { SessionError, toError } = require('./errors')
 const { MOMENT, STAGE, giveUp, keepUntilCollected, load, loaded, loading, lose, saveNow, whenLoaded } = require('./session')
-const { kEngine, kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
+const { kEngine, kHandler, kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
 const Store = require('./store/Store')
 
 /** `NODE_DEBUG=node-session` traces what happens to sessions. Of an id it shows the first six characters. */
@@ -373,11 +373,8 @@ function startBuiltIn(visit, manager) {
   const live = {}
   const header = cookieHeader(request)
   const verified = verifiedId(request, manager.__config.cookie)
-  if (manager.__encrypter && manager.__config.encrypt) {
-    const store = manager.__open(engine, native.visitSession(engine.number, header, verified), live)
-    begin(visit, store)
-    lockWhenLoaded(visit, store)
-    load(store, (report) => visit.started(report))
+  if (engine.storage !== undefined || (manager.__encrypter && manager.__config.encrypt)) {
+    startInJavaScript(visit, manager, native.visitSession(engine.number, header, verified))
     return
   }
   const { lock } = visit
@@ -385,7 +382,7 @@ function startBuiltIn(visit, manager) {
     lock === undefined
       ? native.openSession(engine.number, header, verified)
       : native.openLockedSession(engine.number, header, verified, lock.lease, lock.wait)
-  if (number === 0) throw new SessionError('ERR_SESSION_INTERNAL', 'there is no room for another session')
+  if (number === 0) throw noRoom()
   const store = manager.__open(engine, Math.abs(number), live)
   begin(visit, store)
   const done = () => loaded(store, (report) => visit.started(report))
@@ -397,6 +394,32 @@ function startBuiltIn(visit, manager) {
   loading(store)
   if (number > 0) process.nextTick(done)
   else engine.begin(() => native.opening(-number), done)
+}
+
+function noRoom() {
+  return new SessionError('ERR_SESSION_INTERNAL', 'there is no room for another session')
+}
+
+/** Starts a session whose storage or encrypter is written in JavaScript; its number is negative when it has no record yet. */
+function startInJavaScript(visit, manager, number) {
+  if (number === 0) throw noRoom()
+  const engine = manager.__engine()
+  const store = manager.__open(engine, Math.abs(number))
+  store[kHandler] = engine.storage?.handler
+  begin(visit, store)
+  const done = (report) => visit.started(report)
+  if (number < 0 && engine.storage?.readsFirst !== true) {
+    // Compat: as with the driver that it is over, the memory driver calls back at once.
+    if (engine.storage === undefined && engine.driver === 'memory') {
+      loaded(store, done)
+    } else {
+      loading(store)
+      process.nextTick(() => loaded(store, done))
+    }
+    return
+  }
+  lockWhenLoaded(visit, store)
+  load(store, done)
 }
 
 function startCustom(visit, manager) {

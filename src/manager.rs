@@ -193,7 +193,8 @@ impl Manager {
     /// A handler written in JavaScript as storage, in the configured form. It is known by its `number`, 1 or more, when it
     /// hangs.
     pub fn over_handler(&self, handler: Rc<dyn Handler>, number: u32) -> Backing {
-        let driver = HandlerDriver::new(handler, self.activity.clone(), self.config.lifetime());
+        let max_age = self.config.idle_timeout();
+        let driver = HandlerDriver::new(handler, self.activity.clone(), max_age);
         Backing {
             driver: self.guarded(Rc::new(driver), number),
             codec: self.form.clone(),
@@ -201,6 +202,12 @@ impl Manager {
             is_handler: true,
             lock: None,
         }
+    }
+
+    /// How long a record that a handler keeps has to live after its activity was recorded: longer than any session whose
+    /// latest activity goes unrecorded may need it.
+    pub fn record_lifetime(&self) -> Millis {
+        self.config.idle_timeout() + self.config.touch_interval(TouchDefault::Seldom)
     }
 
     /// A driver that is left alone for a while when it has stopped answering.

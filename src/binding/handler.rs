@@ -200,6 +200,11 @@ impl Handler for JsHandler {
         Answer::later(async move { written.await.map(drop) })
     }
 
+    fn touch(&self, id: &SessionId, payload: &Arc<str>) -> Answer<()> {
+        let touched = self.ask(Code::Write, "touch", id, Some(payload), true);
+        Answer::later(async move { touched.await.map(drop) })
+    }
+
     fn destroy(&self, id: &SessionId) -> Answer<()> {
         let destroyed = self.ask(Code::Write, "destroy", id, None, false);
         Answer::later(async move { destroyed.await.map(drop) })

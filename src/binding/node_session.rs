@@ -13,7 +13,7 @@ use super::registry::{self, Realm};
 use super::reply;
 use super::settings;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Engine as Db};
 use crate::manager::Manager;
 use crate::panics::{self, caught, point};
 use crate::session::Thrown;
@@ -200,11 +200,25 @@ impl NodeSession {
         engine.map_or(0.0, |engine| engine.manager.config.read_timeout.0 as f64)
     }
 
+    /// How long a record that a handler keeps has to live after its activity was recorded, in milliseconds.
+    #[napi(getter, catch_unwind)]
+    pub fn record_lifetime(&self) -> f64 {
+        let engine = self.number.and_then(registry::engine);
+        engine.map_or(0.0, |engine| engine.manager.record_lifetime().0 as f64)
+    }
+
     fn with(&self, ask: impl FnOnce(&Engine) -> bool) -> bool {
         self.number
             .and_then(registry::engine)
             .is_some_and(|engine| ask(&engine))
     }
+}
+
+/// The names that `connection.adapter` has for databases which are built in.
+#[napi(catch_unwind)]
+pub fn built_in_adapters() -> Vec<&'static str> {
+    point("entry");
+    Db::adapters().collect()
 }
 
 /// Whether a panic is what the last call threw. From its first call on, panics are told without their message.

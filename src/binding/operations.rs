@@ -140,15 +140,24 @@ pub fn opening(session: f64) -> u32 {
     opening.unwrap_or_default()
 }
 
-/// The session that a request's cookie names, not loaded. @returns its number
+/// The session that a request's cookie names, not loaded. @returns its number; negative when it cannot be stored anywhere
+///   yet, so that `settleSession` lets it count at once
 #[napi(catch_unwind)]
 pub fn visit_session(engine: u32, cookie: Option<Text>, verified: Option<Text>) -> f64 {
     let Some(engine) = registry::engine(engine) else {
         return 0.0;
     };
-    match visit(&engine, cookie, verified) {
-        Ok(visit) => add(engine, visit),
-        Err(_) => 0.0,
+    let Ok(visit) = visit(&engine, cookie, verified) else {
+        return 0.0;
+    };
+    let may_exist = visit.may_exist;
+    let number = add(engine, visit);
+    match registry::entry(number) {
+        Some(entry) if !may_exist => {
+            entry.opened.replace(Some(Opened::Fresh));
+            -number
+        }
+        _ => number,
     }
 }
 

@@ -32,6 +32,10 @@ pub trait Handler: fmt::Debug {
     /// Stores a text. `exists` says whether there is a record of that id now.
     fn write(&self, id: &SessionId, payload: &Arc<str>, exists: bool) -> Answer<()>;
 
+    /// Records activity of a record that is there; `payload` is what it holds. Where a handler knows no other way, it is
+    /// written again.
+    fn touch(&self, id: &SessionId, payload: &Arc<str>) -> Answer<()>;
+
     /// Removes the record.
     fn destroy(&self, id: &SessionId) -> Answer<()>;
 
@@ -165,14 +169,15 @@ impl Driver for HandlerDriver {
         })
     }
 
-    /// A handler can only record activity by a write, so what is stored is written again.
+    /// A handler is asked whether there is a record before, since many record activity by writing what is stored again.
     fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
         let (driver, id) = (self.clone(), *id);
         Answer::later(async move {
             match driver.handler.read(&id).await? {
                 None => Ok(Touched::Gone),
                 Some(current) => {
-                    driver.write(id, current, true, now).await?;
+                    driver.handler.touch(&id, &current).await?;
+                    driver.activity.record(id, now);
                     Ok(Touched::Touched)
                 }
             }

@@ -63,7 +63,7 @@ new NodeSession({ secret: 'text', sameSite: true, lottery: false })
 // @ts-expect-error odds are two numbers
 new NodeSession({ secret: 'text', lottery: [2] })
 // @ts-expect-error this adapter is not supported
-new NodeSession({ secret: 'text', connection: { adapter: 'sails-mongo', filename: '' } })
+new NodeSession({ secret: 'text', connection: { adapter: 'mongo', filename: '' } })
 // @ts-expect-error an encrypter decrypts too
 new NodeSession({ secret: 'text' }, { encrypt: (text: string) => text })
 

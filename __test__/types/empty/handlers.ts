@@ -23,6 +23,9 @@ const old: NodeSession.SessionHandler = {
   destroy(id) { void id },
 }
 
+const touching: NodeSession.SessionHandler = { ...old, touch(id, payload, callback) { callback(id === payload ? new Error('no') : null) } }
+void touching
+
 // @ts-expect-error a handler destroys too
 const incomplete: NodeSession.SessionHandler = { read() {}, write() {} }
 void incomplete
@@ -42,6 +45,10 @@ manager.driver('map', (session) => session.getHandler().gc?.(1_000))
 manager.setEncrypter({ encrypt: String, decrypt: String })
 manager.getDefaultDriver().length
 new NodeSession.SessionManager({ driver: 'memory' }).driver('memory', () => {})
+
+new NodeSession({ secret: 'text', driver: 'database', connection: { adapter: 'sails-mongo', host: 'localhost', port: 27017 } })
+// @ts-expect-error the engine's own databases are checked
+new NodeSession({ secret: 'text', driver: 'database', connection: { adapter: 'sqlite', filename: 5 } })
 
 const model: ConstructorParameters<typeof NodeSession.DatabaseSessionHandler>[0] = {
   findOne(id, callback) { callback(null, { id, payload: '"{}"', lastActivity: 0 }) },

@@ -66,6 +66,11 @@ impl Engine {
         ADAPTERS.iter().find_map(of)
     }
 
+    /// Every name that `connection.adapter` may have.
+    pub fn adapters() -> impl Iterator<Item = &'static str> {
+        ADAPTERS.iter().flat_map(|(_, names)| names.iter().copied())
+    }
+
     /// What messages call it.
     fn name(self) -> &'static str {
         let found = ADAPTERS.iter().find(|(engine, _)| *engine == self);
