@@ -130,6 +130,12 @@ declare namespace NodeSession {
     driver?: 'file' | 'memory' | 'database' | 'native' | (string & {}) | undefined
 
     /**
+     * Where sessions are stored, in place of a `driver`: a store that was made for express-session. Its records live for
+     * `lifetime` and a tenth of it, at most a minute more. The store is the application's: `close()` leaves it open.
+     */
+    store?: ExpressStore | false | null | undefined
+
+    /**
      * Idle time, in milliseconds since the session's last request, after which the session ends.
      *
      * It is also the cookie's `Max-Age`, in whole seconds, and its `Expires`, unless `expireOnClose` is set. `0` gives
@@ -334,6 +340,15 @@ declare namespace NodeSession {
      * @default 10000
      */
     lockWait?: number | undefined
+  }
+
+  /** What is asked of a store that was made for express-session. One that emits `'disconnect'` and `'connect'` is listened to. */
+  export interface ExpressStore {
+    get(sid: string, callback: (error?: any, session?: any) => void): unknown
+    set(sid: string, session: any, callback?: (error?: any) => void): unknown
+    destroy(sid: string, callback?: (error?: any) => void): unknown
+    /** Lets a session live longer; without it, it is stored again. */
+    touch?(sid: string, session: any, callback?: (error?: any) => void): unknown
   }
 
   /** Text, taken as UTF-8, or bytes (a `Buffer` is a `Uint8Array`). */

@@ -64,9 +64,9 @@ SessionManager.prototype.__engineNamed = function __engineNamed(name) {
 }
 
 SessionManager.prototype.__makeEngine = function __makeEngine(name, driver) {
-  const options = { ...merge(this.__config), driver: name }
+  const { store, ...options } = { ...merge(this.__config), driver: name }
   options.secret ||= native.generateId()
-  const makeStorage = storageOf(options, driver)
+  const makeStorage = storageOf({ ...options, store }, driver)
   // With storage of JavaScript's the driver that the engine has of its own stays empty.
   const engine = new Engine(makeStorage === undefined ? options : { ...options, driver: 'memory', connection: false })
   if (makeStorage === undefined) {
@@ -86,7 +86,7 @@ SessionManager.prototype.__makeEngine = function __makeEngine(name, driver) {
 SessionManager.prototype.__drained = async function __drained(limit) {
   const close = async (engine) => {
     await engine.drained(limit)
-    await engine.storage?.close(limit)
+    await engine.storage?.close?.(limit)
   }
   await Promise.all([...this.__engines.values()].map(close))
 }
@@ -188,7 +188,7 @@ SessionManager.prototype.__getSessionModel = function __getSessionModel(callback
 
 SessionManager.prototype.__createSessionModel = function __createSessionModel(callback) {
   const { storage, handler } = this.__engine('database')
-  if (storage === undefined) callback(modelOver(handler))
+  if (storage?.collection === undefined) callback(modelOver(handler))
   else storage.collection(callback)
 }
 

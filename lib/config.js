@@ -28,7 +28,7 @@ function isPlain(value) {
 }
 
 /**
- * Merges options over the defaults. `undefined` keeps a default; plain objects are copied.
+ * Merges options over the defaults. `undefined` keeps a default; plain objects are copied, but never a store.
  *
  * @private
  * @param {object} [options]
@@ -38,7 +38,7 @@ function merge(options) {
   const merged = defaults()
   for (const [name, value] of Object.entries(options ?? {})) {
     if (value === undefined) continue
-    merged[name] = isPlain(value) ? { ...value } : value
+    merged[name] = isPlain(value) && name !== 'store' ? { ...value } : value
   }
   if (Array.isArray(merged.lottery)) merged.lottery = Object.assign(defaults().lottery, merged.lottery)
   return merged

@@ -5,7 +5,12 @@
  */
 
 const waterline = require('./waterline')
+const { SessionError } = require('./errors')
 const DatabaseSessionHandler = require('./handler/DatabaseSessionHandler')
+const ExpressStoreHandler = require('./handler/ExpressStoreHandler')
+
+/** What `driver` is where the option `store` says where sessions are kept. */
+const STORE = 'store'
 
 /**
  * The storage that the options name for a driver; `undefined` when the engine has it built in.
@@ -14,9 +19,13 @@ const DatabaseSessionHandler = require('./handler/DatabaseSessionHandler')
  * @param {object} options of the NodeSession
  * @param {string} driver its name, the first letter lower-case
  * @returns {((engine: Engine) => Storage) | undefined} makes the storage of an engine: `handler`; `readsFirst`, whether a
- *   visitor's first request reads too; `close(limit)`; and `collection(callback)` where there is one of Waterline's
+ *   visitor's first request reads too; `close(limit)` where there is something to close; and `collection(callback)` where
+ *   there is one of Waterline's
  */
 function storageOf(options, driver) {
+  if (driver === STORE && isGiven(options.store)) {
+    return (engine) => ({ handler: new ExpressStoreHandler(options.store, engine.native.recordLifetime), readsFirst: false })
+  }
   if (driver === 'database' && waterline.isWanted(options)) return (engine) => overWaterline(options, engine)
   return undefined
 }
@@ -31,4 +40,30 @@ function overWaterline(options, engine) {
   return { handler, readsFirst: true, collection, close }
 }
 
-module.exports = { storageOf }
+function isGiven(store) {
+  return store !== undefined && store !== null && store !== false
+}
+
+/**
+ * Checks the option `store`, and lets it be the driver.
+ *
+ * @private
+ * @param {object} options as they will be used; changed
+ * @param {string} [driver] option `driver` as it was given
+ * @throws {SessionError} `ERR_SESSION_CONFIG`
+ */
+function settleStore(options, driver) {
+  const { store } = options
+  if (!isGiven(store)) return
+  const isStore = ['get', 'set', 'destroy'].every((method) => typeof store[method] === 'function')
+  if (!isStore) {
+    const allowed = 'a store of express-session: an object with the methods `get`, `set` and `destroy`'
+    throw new SessionError('ERR_SESSION_CONFIG', `option \`store\` must be ${allowed}`)
+  }
+  if (driver && driver !== STORE) {
+    throw new SessionError('ERR_SESSION_CONFIG', 'option `driver` must be left out where option `store` says where sessions are kept')
+  }
+  options.driver = STORE
+}
+
+module.exports = { settleStore, storageOf }
