@@ -1,8 +1,8 @@
 'use strict'
 
 /*
- * A session begun on one package goes on on the other, in both directions: files, an SQLite table, an encrypter of the
- * application's own; and from node-session's `encrypt: true` to this package, which reads its texts and seals them anew.
+ * A session begun on one package goes on on the other, in both directions: files, tables of SQLite and MySQL, an encrypter
+ * of the application's own; and from node-session's `encrypt: true` to this package, which reads its texts and seals them anew.
  *
  * The way back from AES-256-GCM to node-session does not exist, and is not tested.
  */
@@ -15,8 +15,10 @@ const { original, ours, describeOurs } = require('./support/packages')
 const { tempDir } = require('./support/cleanup')
 const { open, openFiles } = require('./support/servers')
 const { openTable, modelOver, useHandler } = require('./support/handlers')
+const { openMysqlTable } = require('./support/mysql-table')
 const { legacySeal } = require('./support/legacy')
 const { SECRET, ID, freshId } = require('./support/cookies')
+const mysql = require('../torture/mysql')
 
 const reversing = {
   encrypt: (text) => `~${[...text].reverse().join('')}`,
@@ -24,6 +26,13 @@ const reversing = {
     if (!text.startsWith('~')) throw new Error('not mine')
     return [...text.slice(1)].reverse().join('')
   },
+}
+
+/** A site of the original that keeps its sessions in a table by its own handler. */
+async function openOriginal(table) {
+  const site = await open(original, { driver: 'custom' })
+  useHandler(site, () => new (original.deep('lib/handler/DatabaseSessionHandler'))(modelOver(table)))
+  return site
 }
 
 /** Each way of keeping sessions: opens a site of each package over the same storage. */
@@ -36,9 +45,12 @@ const STORAGES = {
     const filename = path.join(dir, 'sessions.sqlite')
     const table = openTable(filename)
     await table.make()
-    const before = await open(original, { driver: 'custom' })
-    useHandler(before, () => new (original.deep('lib/handler/DatabaseSessionHandler'))(modelOver(table)))
-    return [before, await open(ours, { driver: 'database', connection: { adapter: 'sqlite', filename } })]
+    return [await openOriginal(table), await open(ours, { driver: 'database', connection: { adapter: 'sqlite', filename } })]
+  },
+  'a MySQL table': async () => {
+    const table = openMysqlTable()
+    await table.make()
+    return [await openOriginal(table), await open(ours, { driver: 'database', connection: mysql.MYSQL_URL, table: table.name })]
   },
   'files of an own encrypter': async (dir) => {
     const config = { files: path.join(dir, 'sealed'), encrypt: true }
@@ -57,7 +69,9 @@ function snapshot(session) {
   return { id: session.getId(), ...rest }
 }
 
-describeOurs.each(Object.keys(STORAGES))('a session in %s', (storage) => {
+const isThere = (storage) => storage !== 'a MySQL table' || mysql.isAvailable()
+
+describeOurs.each(Object.keys(STORAGES).filter(isThere))('a session in %s', (storage) => {
   describe.each([
     ['begun on node-session 1.2.1 goes on on this package, and back', false],
     ['begun on this package goes on on node-session 1.2.1, and back', true],
@@ -124,8 +138,7 @@ describeOurs('the SQLite table', () => {
     expect(row.id).toBe(mine.id(agent))
     expect(JSON.parse(JSON.parse(row.payload)).user).toBe('bob')
     expect(row.lastActivity).toBeGreaterThanOrEqual(start)
-    const theirs = await open(original, { driver: 'custom' })
-    useHandler(theirs, () => new (original.deep('lib/handler/DatabaseSessionHandler'))(modelOver(table)))
+    const theirs = await openOriginal(table)
     expect(await visit(theirs, agent, (session) => session.get('user'))).toBe('bob')
   })
 

@@ -11,6 +11,7 @@
  */
 
 const path = require('node:path')
+const mysql = require('./mysql')
 
 const DRIVERS = {
   memory: {
@@ -30,6 +31,13 @@ const DRIVERS = {
       driver: 'database',
       connection: { adapter: 'sqlite', filename: path.join(folder, 'sessions.sqlite') },
     }),
+  },
+  mysql: {
+    suite: 'mysql',
+    isShared: true,
+    isAvailable: mysql.isAvailable,
+    options: (folder) => ({ driver: 'database', connection: mysql.MYSQL_URL, table: mysql.tableOf(folder) }),
+    drop: (folder) => mysql.dropTables(mysql.tableOf(folder)),
   },
 }
 

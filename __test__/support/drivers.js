@@ -12,12 +12,16 @@
  * - `ids(server)`, `read(server, id)`, `plant(server, id, payload)`, `remove(server, id)`: the records as somebody else sees and
  *   changes them, by promises; `read` gives `undefined` for none; `age(server, id, ms)` lets the last activity lie that far back;
  *   what a driver lacks of these is `undefined`, and the tests that need it leave the driver out;
+ * - `isAvailable()`, where there is one: whether its server can be reached from here; on CI it has to be;
  * - `leftovers(names)`: of the names of the files under `dir`, those that belong to no record.
  */
 
 const fs = require('fs')
 const path = require('path')
 const Database = require('better-sqlite3')
+
+const mysqlServer = require('../../torture/mysql')
+const { later } = require('./cleanup')
 
 const ID = /^[A-Za-z0-9_-]{40}$/
 
@@ -73,6 +77,30 @@ const database = {
   leftovers: (names) => names.filter((name) => !/^sessions\.sqlite(-wal|-shm)?$/.test(name)),
 }
 
+const tableOf = (server) => server.config.table
+const mysql = {
+  faults: ['records'],
+  isShared: true,
+  isAvailable: mysqlServer.isAvailable,
+  options: (dir) => {
+    const table = mysqlServer.tableOf(dir)
+    if (dir) later(() => mysqlServer.dropTables(table))
+    return { driver: 'database', connection: mysqlServer.MYSQL_URL, table, touchInterval: 0 }
+  },
+  ids: async (server) => (await mysqlServer.query('SELECT id FROM ??', [tableOf(server)])).map((row) => row.id),
+  read: async (server, id) => {
+    const rows = await mysqlServer.query('SELECT payload FROM ?? WHERE id = ?', [tableOf(server), id])
+    return rows[0]?.payload
+  },
+  plant: async (server, id, payload) => {
+    const text = Buffer.isBuffer(payload) ? payload : JSON.stringify(payload)
+    const values = [tableOf(server), id, text, Date.now()]
+    await mysqlServer.query('REPLACE INTO ?? (id, payload, lastActivity) VALUES (?, ?, ?)', values)
+  },
+  remove: (server, id) => mysqlServer.query('DELETE FROM ?? WHERE id = ?', [tableOf(server), id]),
+  age: (server, id, ms) => mysqlServer.query('UPDATE ?? SET lastActivity = ? WHERE id = ?', [tableOf(server), Date.now() - ms, id]),
+}
+
 const memory = {
   faults: ['records'],
   isShared: false,
@@ -93,7 +121,7 @@ const handler = {
 const sealed = (driver) => ({ ...driver, options: (dir) => ({ ...driver.options(dir), encrypt: true }), isSealed: true })
 const lasting = (driver) => ({ ...driver, options: (dir) => ({ ...driver.options(dir), durability: 'disk' }) })
 
-const DRIVERS = [
+const ALL = [
   { name: 'memory', ...memory },
   { name: 'memory, sealed', ...sealed(memory) },
   { name: 'file', ...file },
@@ -102,9 +130,13 @@ const DRIVERS = [
   { name: 'database', ...database },
   { name: 'database, sealed', ...sealed(database) },
   { name: 'database, to the disk', ...lasting(database), isLasting: true },
+  { name: 'mysql', ...mysql },
+  { name: 'mysql, sealed', ...sealed(mysql) },
   { name: 'handler', ...handler },
   { name: 'handler, sealed', ...sealed(handler) },
 ]
+
+const DRIVERS = ALL.filter((driver) => driver.isAvailable?.() ?? true)
 
 /** The drivers that can meet a kind of fault, as rows for `describe.each`; `only` chooses among them. */
 function driversWith(fault, only = () => true) {

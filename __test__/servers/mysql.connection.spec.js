@@ -1,0 +1,141 @@
+'use strict'
+
+/*
+ * How a MySQL (MariaDB) server is reached: by TCP and TLS, by a socket, by any of its ways to log in; and what is told when it is not.
+ */
+
+const { spawnSync } = require('child_process')
+const fs = require('fs')
+const path = require('path')
+
+const { ours, describeOurs } = require('../support/packages')
+const { MariaDB, describeMariaDB } = require('../support/mariadb')
+const { tempDir } = require('../support/cleanup')
+const { open } = require('../support/servers')
+const { freshId } = require('../support/cookies')
+
+jest.setTimeout(60000)
+
+const PASSWORD = 'hidden-4711 "\\ß'
+
+let dir
+let database
+
+function openssl(...args) {
+  const { status, stderr } = spawnSync('openssl', args, { cwd: dir, encoding: 'utf8' })
+  if (status !== 0) throw new Error(stderr)
+}
+
+/** A certificate that the test's own authority has signed. */
+function certify(name, ...extensions) {
+  openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
+  fs.writeFileSync(path.join(dir, `${name}.ext`), extensions.join('\n'))
+  const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`]
+  openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...by)
+}
+
+const pem = (name) => fs.readFileSync(path.join(dir, name), 'utf8')
+
+/** Opens a site on the server, and makes a visit that stores something; gives what was reported. */
+async function tried(fields, options) {
+  const connection = typeof fields === 'string' ? fields : database.connection({ user: 'app', password: PASSWORD, ...fields })
+  const site = await open(ours, { driver: 'database', connection, table: `t${freshId().replace(/\W/g, '').slice(0, 12)}`, ...options })
+  const agent = site.agent()
+  await site.visit(agent, (session) => session.put('user', 'bob'))
+  const user = (await site.visit(agent, (session) => session.get('user'))).value
+  await site.nodeSession.close()
+  return { user, errors: site.errors, said: site.errors.map((error) => `${error.message}: ${error.cause?.message}`).join('\n') }
+}
+
+const works = async (fields, options) => expect(await tried(fields, options)).toMatchObject({ user: 'bob', errors: [] })
+
+async function fails(fields, text, code) {
+  const { user, errors, said } = await tried(fields)
+  expect(user).toBeUndefined()
+  expect(errors[0].code).toMatch(/^ERR_SESSION_(READ|WRITE)$/)
+  expect(said).toMatch(text)
+  if (code) expect(errors[0].cause.code).toBe(code)
+  expect(said).not.toMatch(/hidden/)
+}
+
+const describeBoth = describeOurs === describe ? describeMariaDB : describe.skip
+
+describeBoth('a MySQL server with TLS of an authority of its own', () => {
+  beforeAll(async () => {
+    dir = tempDir()
+    fs.chmodSync(dir, 0o755)
+    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Own CA')
+    certify('server', 'subjectAltName=IP:127.0.0.1,DNS:db.internal')
+    certify('client', 'extendedKeyUsage=clientAuth')
+    for (const name of fs.readdirSync(dir)) fs.chmodSync(path.join(dir, name), 0o644)
+    const files = { ca: 'ca.pem', cert: 'server.pem', key: 'server.key' }
+    const tls = Object.entries(files).map(([what, name]) => `--ssl-${what}=${path.join(dir, name)}`)
+    database = await MariaDB.start(...tls, '--max-allowed-packet=65536')
+    const plugin = await database.sql("INSTALL SONAME 'auth_ed25519'").then(() => 'ed25519', () => undefined)
+    const users = { app: '', safe: ' REQUIRE SSL', certified: ' REQUIRE X509' }
+    for (const [name, requires] of Object.entries(users)) {
+      await database.sql(`CREATE USER '${name}'@'%' IDENTIFIED BY ?${requires}`, [PASSWORD])
+    }
+    await database.sql(`CREATE USER 'edward'@'%' IDENTIFIED ${plugin ? 'VIA ed25519 USING PASSWORD(?)' : 'BY ?'}`, [PASSWORD])
+    for (const name of [...Object.keys(users), 'edward']) await database.sql(`GRANT ALL ON test.* TO '${name}'@'%'`)
+  })
+
+  test('is reached with its certificate, by its address or its name', async () => {
+    await works({ user: 'safe', ssl: { ca: pem('ca.pem') } })
+    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca.pem'))], servername: 'db.internal' } })
+  })
+
+  test('is refused when nobody we trust has signed its certificate, or it is another name\'s', async () => {
+    await fails({ ssl: true }, /UnknownIssuer/)
+    await fails({ ssl: { ca: pem('ca.pem'), servername: 'db.example' } }, /not valid for name/)
+  })
+
+  test('is reached without a proof where that is asked for', async () => {
+    await works({ user: 'safe', ssl: { rejectUnauthorized: false } })
+  })
+
+  test('refuses who comes without TLS or without a certificate', async () => {
+    await fails({ user: 'safe' }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
+    await fails({ user: 'certified', ssl: { ca: pem('ca.pem') } }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
+    await works({ user: 'certified', ssl: { ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') } })
+  })
+
+  test('is reached by a socket, by a URL, and with a password that ed25519 proves', async () => {
+    await works({ host: undefined, port: undefined, socketPath: database.socket })
+    const { port } = database
+    await works(`mysql://app:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/test`)
+    await works({ user: 'edward' })
+    await works({ adapter: 'sails-mysql', pool: true })
+  })
+
+  test('tells why it refuses a password, a database or a table, and the password is not told', async () => {
+    await fails({ password: 'hidden-other' }, /Access denied for user 'app'/, 'ER_ACCESS_DENIED_ERROR')
+    await fails({ database: 'nowhere' }, /nowhere/)
+    await database.sql("CREATE USER 'reader'@'%' IDENTIFIED BY ?", [PASSWORD])
+    await database.sql("GRANT SELECT ON test.* TO 'reader'@'%'")
+    await fails({ user: 'reader' }, /denied to user 'reader'/, 'ER_TABLEACCESS_DENIED_ERROR')
+  })
+
+  test('tells that a session is longer than its max_allowed_packet, and keeps what it had', async () => {
+    const site = await open(ours, { driver: 'database', connection: database.connection({ user: 'app', password: PASSWORD }), table: 'packets' })
+    const agent = site.agent()
+    await site.visit(agent, (session) => session.put('user', 'bob'))
+    await site.visit(agent, (session) => session.put('long', 'secret'.repeat(20000)))
+    const [error] = site.errors
+    expect([error.code, error.cause.code]).toEqual(['ERR_SESSION_WRITE', 'ER_NET_PACKET_TOO_LARGE'])
+    expect(error.cause.message).toMatch(/max_allowed_packet is 65536/)
+    expect(error.cause.message).not.toMatch(/secret/)
+    expect((await site.visit(agent, (session) => [session.get('user'), session.has('long')])).value).toEqual(['bob', false])
+    // Another process may have a longer one stored.
+    await site.visit(agent, (session) => session.put('half', 'x'.repeat(50000)))
+    expect((await site.visit(agent, (session) => session.get('half').length)).value).toBe(50000)
+    await site.nodeSession.close()
+  })
+
+  test('stores sessions when it logs statements too', async () => {
+    await database.kill('SIGTERM')
+    database.program.command.push('--log-bin=log', '--binlog-format=STATEMENT', '--server-id=1')
+    await database.start()
+    await works()
+  })
+})
