@@ -11,6 +11,7 @@
 
 const http = require('http')
 const path = require('path')
+const { MemoryStore } = require('express-session')
 
 const { Response } = require('./fake')
 const { MapHandler } = require('./map-handler')
@@ -327,6 +328,7 @@ async function useSessions() {
 
 /** Its own NodeSession, with what it is made of, in a request of its own encrypter. */
 async function useMakers() {
+  attempt('builtInAdapters', () => require('../../lib/native').builtInAdapters())
   attempt('errorCodes', () => require('../../lib/native').errorCodes())
   attempt('compileTrust', () => compileTrust('loopback')('127.0.0.1', 0))
   attempt('compileTrust refuses', () => {
@@ -344,6 +346,21 @@ async function useMakers() {
   await within('an encrypter', (done) => {
     const response = new Response(done)
     other.startSession({ headers: {}, socket: {} }, response, (error) => {
+      take(error, 'startSession')
+      response.end('x')
+    })
+  })
+}
+
+/** A NodeSession over a store of express-session. */
+async function useStore() {
+  const store = new MemoryStore()
+  const over = attempt('new NodeSession', () => new NodeSession(config({ driver: undefined, store })))
+  if (over === undefined) return
+  over.on('error', (error) => take(error, 'event error'))
+  await within('a store', (done) => {
+    const response = new Response(done)
+    over.startSession({ headers: {}, socket: {} }, response, (error) => {
       take(error, 'startSession')
       response.end('x')
     })
@@ -403,6 +420,7 @@ async function tour() {
   if (driver === 'custom') await useLate()
   await useSessions()
   await useMakers()
+  await useStore()
   await within('close', (done) => sessions.close().then(done))
   return first?.cookie
 }

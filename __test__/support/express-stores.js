@@ -13,6 +13,7 @@ const path = require('path')
 const session = require('express-session')
 
 const { later, tempDir } = require('./cleanup')
+const { Proxy } = require('./spawned')
 
 const REDIS = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 const POSTGRES = process.env.POSTGRES_URL ?? 'postgres://postgres@127.0.0.1:5432/test'
@@ -66,19 +67,19 @@ function files() {
   }
 }
 
-async function redis() {
+async function redis(url = REDIS) {
   const { createClient } = require('redis')
   const { RedisStore } = require('connect-redis')
-  const make = async () => {
-    const client = createClient({ url: REDIS, socket: { reconnectStrategy: false, connectTimeout: 2000 } })
+  const make = async (address, reconnectStrategy) => {
+    const client = createClient({ url: address, disableOfflineQueue: true, socket: { reconnectStrategy, connectTimeout: 2000 } })
     client.on('error', () => {})
     await client.connect()
     return client
   }
-  const [client, prefix] = [await make(), `${freshName()}:`]
-  const own = await make()
+  const own = await make(REDIS, false)
+  const [client, prefix] = [await make(url, url === REDIS ? false : 50), `${freshName()}:`]
   later(async () => {
-    if (client.isOpen) await client.close()
+    if (client.isOpen) client.destroy()
     for await (const keys of own.scanIterator({ MATCH: `${prefix}*` })) if (keys.length > 0) await own.del(keys)
     await own.close()
   })
@@ -90,9 +91,12 @@ async function redis() {
   }
 }
 
-async function postgres() {
+async function postgres(url = POSTGRES) {
   const { Pool } = require('pg')
-  const [pool, own, table] = [new Pool({ connectionString: POSTGRES, connectionTimeoutMillis: 2000 }), new Pool({ connectionString: POSTGRES }), freshName()]
+  const [own, table] = [new Pool({ connectionString: POSTGRES, connectionTimeoutMillis: 2000 }), freshName()]
+  const pool = new Pool({ connectionString: url, connectionTimeoutMillis: 2000 })
+  // An idle connection that breaks would end the process.
+  pool.on('error', () => {})
   await own.query(`CREATE TABLE ${table} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamptz(6) NOT NULL)`)
   later(async () => {
     await own.query(`DROP TABLE ${table}`)
@@ -108,10 +112,10 @@ async function postgres() {
   }
 }
 
-async function mysql() {
+async function mysql(url = MYSQL) {
   const mysql2 = require('mysql2/promise')
   const table = freshName()
-  const [pool, own] = [mysql2.createPool(MYSQL), mysql2.createPool(MYSQL)]
+  const [pool, own] = [mysql2.createPool(url), mysql2.createPool(MYSQL)]
   const MySQLStore = require('express-mysql-session')(session)
   const store = new MySQLStore({ clearExpired: false, schema: { tableName: table } }, pool)
   await store.onReady()
@@ -149,6 +153,15 @@ function unreferenced(make) {
   }
 }
 
+/** A store behind a proxy to its server: `{store, proxy}`. */
+async function throughProxy(make, address) {
+  const url = new URL(address)
+  const proxy = await Proxy.start(Number(url.port))
+  url.port = String(proxy.port)
+  const { store } = await make(url.href)
+  return { store, proxy }
+}
+
 /** Whether a server's store can be made; the error is told, and in CI it counts. */
 async function isThere(name, make) {
   try {
@@ -164,6 +177,11 @@ async function isThere(name, make) {
 module.exports = {
   session,
   isThere,
+  remote: [
+    ['connect-redis', () => throughProxy(redis, REDIS)],
+    ['connect-pg-simple', () => throughProxy(postgres, POSTGRES)],
+    ['express-mysql-session', () => throughProxy(mysql, MYSQL)],
+  ],
   stores: [
     ['MemoryStore', memory],
     ['memorystore', memorystore],
