@@ -244,6 +244,16 @@ describeOurs('a store', () => {
     expect(store.map.get(id).nodeSession).toBe(PAYLOAD)
   })
 
+  test('of two NodeSessions keeps what both have changed, where their saves come one after the other', async () => {
+    const { store, site, agent, id } = await faulty()
+    const other = await siteOver(store)
+    await site.visit(agent, async (first) => {
+      first.put('first', 1)
+      await other.visit(other.agentFor(id), (second) => second.put('second', 2))
+    })
+    expect((await site.visit(agent, (session) => session.all())).value).toMatchObject({ user: 'ann', first: 1, second: 2 })
+  })
+
   test('is not asked for the session of a visitor who has none', async () => {
     const { store, site } = await faulty()
     await site.visit(site.agent(), (visit) => visit.put('user', 'bob'))
