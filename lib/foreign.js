@@ -42,7 +42,8 @@ function messageOf(thrown) {
 
 function withoutSecrets(message, secrets) {
   let told = message
-  for (const secret of secrets) {
+  // The longest first: what is left of one after a part of it was taken out would be told.
+  for (const secret of [...secrets].sort((one, other) => other.length - one.length)) {
     if (secret === '' || !told.includes(secret)) continue
     if (secret.length < GUESSABLE) return WITHHELD
     told = told.replaceAll(secret, '…')
