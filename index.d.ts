@@ -127,7 +127,7 @@ declare namespace NodeSession {
      * `'native'` is another name for `'file'`.
      * @default 'file'
      */
-    driver?: 'file' | 'memory' | 'database' | 'native' | (string & {}) | undefined
+    driver?: 'file' | 'memory' | 'database' | 'redis' | 'native' | (string & {}) | undefined
 
     /**
      * Where sessions are stored, in place of a `driver`: a store that was made for express-session. Its records live for
@@ -158,10 +158,10 @@ declare namespace NodeSession {
     files?: string | undefined
 
     /**
-     * Database of the database driver.
-     * @default false, which is an SQLite database in the file `<files>.sqlite`
+     * Database of the drivers `'database'` and `'redis'`: its fields, or a URL such as `'redis://:password@host:6379/0'`.
+     * @default false, which is an SQLite database in the file `<files>.sqlite`; with the driver `'redis'`, Redis on this machine
      */
-    connection?: false | SqliteConnection | WaterlineConnection | undefined
+    connection?: false | string | SqliteConnection | RedisConnection | WaterlineConnection | undefined
 
     /**
      * Table of the database driver, made when it is missing. A letter or `_`, then up to 62 letters, digits, `_` and `$`.
@@ -368,6 +368,65 @@ declare namespace NodeSession {
   export interface WaterlineConnection {
     adapter: `sails-${string}`
     [setting: string]: unknown
+  }
+
+  /** Redis or Valkey: one server (`host` and `port`, or `path`), a cluster (`nodes`), or what sentinels name (`sentinels`). */
+  export interface RedisConnection {
+    /** Needed with the driver `'database'`. */
+    adapter?: 'redis' | 'valkey' | 'sails-redis' | undefined
+    /** A URL for what is not given beside it: `redis:`, `rediss:`, `valkey:`, `valkeys:` or `unix:`. */
+    url?: string | undefined
+    /** @default '127.0.0.1' */
+    host?: string | undefined
+    /** @default 6379 */
+    port?: number | string | undefined
+    /** A Unix domain socket, in place of `host` and `port`. */
+    path?: string | undefined
+    /** @default unset, which is Redis's user `default` */
+    user?: string | undefined
+    password?: string | undefined
+    /**
+     * Number of the database. A cluster has only 0.
+     * @default 0
+     */
+    db?: number | string | undefined
+    /**
+     * What the key of a session begins with, before its id.
+     * @default 'node-session:'
+     */
+    prefix?: string | undefined
+    /**
+     * Encrypts the connection, with options for that.
+     * @default false
+     */
+    ssl?: boolean | ConnectionTls | undefined
+    /** Servers of a cluster, some of which have to answer: as objects, as `'host:port'` or as URLs. */
+    nodes?: readonly RedisAddress[] | undefined
+    /** Sentinels, which say what the primary is. Their port is 26379 unless it is given. */
+    sentinels?: readonly RedisAddress[] | undefined
+    /**
+     * What the sentinels call the primary.
+     * @default 'mymaster'
+     */
+    name?: string | undefined
+    /** The password of the sentinels themselves. */
+    sentinelPassword?: string | undefined
+  }
+
+  /** A server by itself. */
+  export type RedisAddress = string | { host: string; port?: number | string | undefined }
+
+  /** How a connection is encrypted, as `tls.connect` has it. Certificates and keys are PEM text, not paths. */
+  export interface ConnectionTls {
+    /** Certificates of the authorities that are trusted. @default those of Mozilla's list */
+    ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+    /** The client's own certificate, with `key`. */
+    cert?: string | Buffer | undefined
+    key?: string | Buffer | undefined
+    /** `false` believes any certificate. @default true */
+    rejectUnauthorized?: boolean | undefined
+    /** The name that the certificate is for. @default the host */
+    servername?: string | undefined
   }
 
   /** Whether to believe the proxy at `address`, which is `hop` steps away; the socket's peer is hop 0. */

@@ -19,12 +19,14 @@ const { modelOver } = require('./handler/model')
 const FileSessionHandler = require('./handler/FileSessionHandler')
 const MemorySessionHandler = require('./handler/MemorySessionHandler')
 const DatabaseSessionHandler = require('./handler/DatabaseSessionHandler')
+const RedisSessionHandler = require('./handler/RedisSessionHandler')
 const EncryptedStore = require('./store/EncryptedStore')
 
 const HANDLERS = {
   file: FileSessionHandler,
   memory: MemorySessionHandler,
   database: DatabaseSessionHandler,
+  redis: RedisSessionHandler,
 }
 
 /**

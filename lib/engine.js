@@ -78,11 +78,12 @@ class Replies {
   /**
    * Hands out the replies of operations that ended.
    *
-   * @param {unknown[]} ended `[number, reply, number, reply, …]`
+   * @param {unknown[]} ended `[number, reply, number, reply, …]`; the number 0 stands before a warning
    */
   deliver(ended) {
     if (ended === undefined) return
     for (let at = 0; at < ended.length; at += 2) {
+      if (ended[at] === 0) process.emitWarning(ended[at + 1], 'SessionWarning')
       const callback = this.waiting.get(ended[at])
       if (callback === undefined) continue
       this.waiting.delete(ended[at])

@@ -177,6 +177,12 @@ impl Manager {
         self.built_in.get_or_init(|| self.make_built_in()).clone()
     }
 
+    /// A sentence that the application should be warned with, once: the built-in driver learnt of it while it was used.
+    pub fn take_warning(&self) -> Option<String> {
+        let backing = self.built_in.get()?.as_ref().ok()?;
+        backing.driver.take_warning()
+    }
+
     fn make_built_in(&self) -> Result<Backing> {
         let built_in = driver::find(&self.config)?;
         let touch_interval = self.config.touch_interval(built_in.touch);

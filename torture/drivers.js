@@ -12,6 +12,7 @@
 
 const path = require('node:path')
 const mysql = require('./mysql')
+const redis = require('./redis')
 
 const DRIVERS = {
   memory: {
@@ -38,6 +39,13 @@ const DRIVERS = {
     isAvailable: mysql.isAvailable,
     options: (folder) => ({ driver: 'database', connection: mysql.MYSQL_URL, table: mysql.tableOf(folder) }),
     drop: (folder) => mysql.dropTables(mysql.tableOf(folder)),
+  },
+  redis: {
+    suite: 'redis',
+    isShared: true,
+    isAvailable: redis.isAvailable,
+    options: (folder) => ({ driver: 'redis', connection: { url: redis.REDIS_URL, prefix: redis.prefixOf(folder) } }),
+    drop: (folder) => redis.dropKeys(redis.prefixOf(folder)),
   },
 }
 

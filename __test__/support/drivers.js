@@ -21,6 +21,7 @@ const path = require('path')
 const Database = require('better-sqlite3')
 
 const mysqlServer = require('../../torture/mysql')
+const redisServer = require('../../torture/redis')
 const { later } = require('./cleanup')
 
 const ID = /^[A-Za-z0-9_-]{40}$/
@@ -101,6 +102,28 @@ const mysql = {
   age: (server, id, ms) => mysqlServer.query('UPDATE ?? SET lastActivity = ? WHERE id = ?', [tableOf(server), Date.now() - ms, id]),
 }
 
+/** The key of a session of a server. */
+const key = (server, id) => server.config.connection.prefix + id
+const redis = {
+  faults: ['records'],
+  isShared: true,
+  isAvailable: redisServer.isAvailable,
+  options: (dir) => {
+    const prefix = redisServer.prefixOf(dir)
+    if (dir) later(() => redisServer.dropKeys(prefix))
+    return { driver: 'redis', connection: { url: redisServer.REDIS_URL, prefix } }
+  },
+  ids: async (server) => {
+    const { prefix } = server.config.connection
+    const keys = await redisServer.use((client) => client.keys(`${prefix}*`))
+    return keys.map((name) => name.slice(prefix.length)).filter((name) => ID.test(name))
+  },
+  read: async (server, id) => (await redisServer.use((client) => client.hGet(key(server, id), 'payload'))) ?? undefined,
+  plant: (server, id, payload) => redisServer.use((client) => client.hSet(key(server, id), { payload, lastActivity: Date.now() })),
+  remove: (server, id) => redisServer.use((client) => client.del(key(server, id))),
+  age: (server, id, ms) => redisServer.use((client) => client.hSet(key(server, id), { lastActivity: Date.now() - ms })),
+}
+
 const memory = {
   faults: ['records'],
   isShared: false,
@@ -132,6 +155,8 @@ const ALL = [
   { name: 'database, to the disk', ...lasting(database), isLasting: true },
   { name: 'mysql', ...mysql },
   { name: 'mysql, sealed', ...sealed(mysql) },
+  { name: 'redis', ...redis },
+  { name: 'redis, sealed', ...sealed(redis) },
   { name: 'handler', ...handler },
   { name: 'handler, sealed', ...sealed(handler) },
 ]

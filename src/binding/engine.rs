@@ -185,7 +185,8 @@ impl Engine {
         }
     }
 
-    /// Goes on with the operations that are ready; gives those that ended, by their numbers.
+    /// Goes on with the operations that are ready; gives those that ended, by their numbers. Under the number 0, which no
+    /// operation has, may be a text that the application is to be warned with.
     pub fn run(&self) -> Vec<(u32, Reply)> {
         let mut ended = Vec::new();
         for number in self.ready.take() {
@@ -193,6 +194,9 @@ impl Engine {
             if let Some(reply) = operation.and_then(|operation| self.advance(number, operation)) {
                 ended.push((number, reply));
             }
+        }
+        if let Some(warning) = self.manager.take_warning() {
+            ended.push((0, Reply::Text(warning.into())));
         }
         ended
     }

@@ -398,7 +398,8 @@ fn ended(scope: Scope, engine: &Engine) -> std::result::Result<Js, Thrown> {
     Ok(list)
 }
 
-/// Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended
+/// Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended; with the
+/// number 0 a sentence for `process.emitWarning`
 #[napi(catch_unwind, ts_return_type = "unknown[]")]
 pub fn run_operations(env: Env, engine: u32) -> Js {
     let scope = Scope(env.raw());

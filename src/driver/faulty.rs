@@ -101,6 +101,10 @@ impl Driver for Faulty {
         self.0.shares_leases()
     }
 
+    fn take_warning(&self) -> Option<String> {
+        self.0.take_warning()
+    }
+
     fn times_out_as_a_whole(&self) -> bool {
         self.0.times_out_as_a_whole()
     }

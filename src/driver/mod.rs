@@ -18,6 +18,8 @@ mod mysql;
 mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "network")]
 mod remote;
 pub mod sqlite;
@@ -118,6 +120,18 @@ pub const BUILT_IN: &[BuiltIn] = &[
                 return Err(misled());
             };
             Ok(Box::new(postgres::open(server, &database.table, bounds)?))
+        },
+    },
+    #[cfg(feature = "redis")]
+    BuiltIn {
+        name: "redis",
+        engine: Some(Engine::Redis),
+        touch: TouchDefault::EveryRequest,
+        make: |config, bounds| {
+            let Connection::Redis(options) = &config.database.clone()?.connection else {
+                return Err(misled());
+            };
+            Ok(Box::new(redis::open(options, bounds)?))
         },
     },
 ];
@@ -321,6 +335,11 @@ pub trait Driver: fmt::Debug {
     /// Whether an `ERR_SESSION_TIMEOUT` of this driver tells that the storage is held up as a whole, and not one record.
     fn times_out_as_a_whole(&self) -> bool {
         true
+    }
+
+    /// A sentence that the application should be warned with, once: it became known only now.
+    fn take_warning(&self) -> Option<String> {
+        None
     }
 }
 

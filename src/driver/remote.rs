@@ -111,6 +111,11 @@ pub(super) trait Server: Send + Sync + 'static {
     fn expires_by_itself(&self) -> bool {
         false
     }
+
+    /// See [`Driver::take_warning`].
+    fn take_warning(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a call does, which decides how long it is waited for and what its failure is called.
@@ -372,6 +377,10 @@ impl<S: Server> Driver for Remote<S> {
 
     fn shares_leases(&self) -> bool {
         true
+    }
+
+    fn take_warning(&self) -> Option<String> {
+        self.server.take_warning()
     }
 }
 

@@ -181,6 +181,10 @@ impl Driver for Guarded {
         self.driver.shares_leases()
     }
 
+    fn take_warning(&self) -> Option<String> {
+        self.driver.take_warning()
+    }
+
     fn times_out_as_a_whole(&self) -> bool {
         self.driver.times_out_as_a_whole()
     }

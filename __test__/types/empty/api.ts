@@ -44,6 +44,10 @@ const sessions = new NodeSession({
 
 new NodeSession({ secret: 'text', driver: 'mine' })
 new NodeSession({ secret: Buffer.alloc(32), connection: false, trustProxy: 1 })
+new NodeSession({ secret: 'text', driver: 'redis', connection: 'rediss://web:password@cache:6380/1?prefix=shop:' })
+new NodeSession({ secret: 'text', driver: 'redis', connection: { nodes: ['a:7000', { host: 'b' }], ssl: { ca: Buffer.from('') } } })
+new NodeSession({ secret: 'text', driver: 'database', connection: { adapter: 'sails-redis', path: '/run/redis.sock', db: 1 } })
+new NodeSession({ secret: 'text', driver: 'redis', connection: { sentinels: ['a', 'b'], name: 'main', password: 'pw' } })
 new NodeSession({ secret: 'text', trustProxy: 'loopback, 10.0.0.0/8' }, null)
 new NodeSession({ secret: 'text', trustProxy: (address) => address === '127.0.0.1' })
 new NodeSession({ secret: 'text', trustProxy: true })

@@ -1,0 +1,283 @@
+//! The Redis driver, for Redis and Valkey: one server, the one that sentinels name, or a cluster.
+//!
+//! Knows how a record and a lease stand in a key. What all drivers of servers share is in `remote.rs`.
+//!
+//! | key | type | holds | lives |
+//! |---|---|---|---|
+//! | `<prefix><id>` | hash | `payload`: the stored text, UTF-8; `lastActivity`: decimal, ms since 1970 by the application's clock | the idle timeout and a minute |
+//! | `<prefix>lock:<id>` | string | the owner, 32 digits of `0-9 a-f`; a space; the lease's end, decimal, ms | the lease and a minute |
+//!
+//! The server's clock removes keys, a minute late, so that clocks may differ; whether a record is idle is told by
+//! `lastActivity` alone. Every change is one script on one key, hence atomic, and fit for a cluster.
+
+mod cluster;
+mod dial;
+mod fault;
+mod link;
+mod nodes;
+mod policy;
+mod scripts;
+mod sentinel;
+#[cfg(test)]
+mod tests;
+mod value;
+mod walk;
+
+use redis::Value;
+
+use self::dial::Access;
+use self::fault::Fault;
+use self::link::Common;
+use self::nodes::Nodes;
+use self::policy::Policy;
+use self::scripts::Script;
+use self::value::{number_of, payload_of, text_of};
+use self::walk::{Pass, Place};
+use super::remote::{Failure, Outcome, Remote, Server, too_large};
+use super::{
+    Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched,
+    foreign_cursor,
+};
+use crate::clock::Millis;
+use crate::config;
+use crate::error::{Code, Error, Result};
+use crate::session_id::SessionId;
+
+/// How much longer than a record, or a lease, its key lives.
+const GRACE: Millis = Millis(60_000);
+/// Longest time that a key lives: a hundred years, which the server can still count.
+const LONGEST: Millis = Millis(100 * 365 * 86_400_000);
+/// Shortest and longest time that an attempt to connect may take. Units: milliseconds.
+const CONNECT: (i64, i64) = (250, 5_000);
+
+/// The driver for a connection's options.
+///
+/// # Errors
+///
+/// `ERR_SESSION_CONFIG` for certificates that cannot be used. Nothing is connected before the first call.
+pub(super) fn open(options: &config::Redis, bounds: Bounds) -> Result<Remote<RedisServer>> {
+    Ok(Remote::new(server(options, bounds)?, bounds))
+}
+
+fn server(options: &config::Redis, bounds: Bounds) -> Result<RedisServer> {
+    if let Some(tls) = &options.tls {
+        dial::check(tls)?;
+    }
+    let patience = Millis((bounds.read_patience.0 / 2).clamp(CONNECT.0, CONNECT.1));
+    let policy = Policy::default();
+    let common = Common {
+        access: Access {
+            user: options.user.clone(),
+            password: options.password.clone(),
+            database: options.database,
+            tls: options.tls.clone(),
+            patience: patience.duration(),
+        },
+        policy: policy.clone(),
+    };
+    Ok(RedisServer {
+        nodes: Nodes::new(&options.topology, common),
+        pattern: walk::pattern(&options.prefix),
+        prefix: options.prefix.clone(),
+        lives: lives(bounds.idle_timeout),
+        most: bounds.max_payload,
+        pass: Pass::default(),
+        policy,
+    })
+}
+
+/// How long a key lives whose content ends after `time`, as an argument.
+fn lives(time: Millis) -> String {
+    (time + GRACE).min(LONGEST).0.to_string()
+}
+
+/// The servers, and what the records are called there.
+#[derive(Debug)]
+pub(super) struct RedisServer {
+    nodes: Nodes,
+    prefix: String,
+    /// What `SCAN` has to match.
+    pattern: String,
+    /// How long the key of a record lives, as an argument. Units: milliseconds.
+    lives: String,
+    /// The largest payload that comes over the network. Units: bytes.
+    most: usize,
+    pass: Pass,
+    policy: Policy,
+}
+
+/// What a swap of what is expected came to.
+enum Swapped {
+    Done,
+    Gone,
+    Conflict(std::sync::Arc<str>),
+}
+
+impl RedisServer {
+    fn key(&self, id: &SessionId) -> String {
+        format!("{}{}", self.prefix, id.as_str())
+    }
+
+    fn lock_key(&self, id: &SessionId) -> String {
+        format!("{}lock:{}", self.prefix, id.as_str())
+    }
+
+    /// What a script gives for a record or a lease.
+    async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Outcome<Value> {
+        let given = self.nodes.run(script, key, arguments).await;
+        given.map_err(|fault| match fault {
+            // Of the scripts' commands only those on hashes and strings can say so: the key is none of ours.
+            Fault::Said(said) if said.code == "WRONGTYPE" => corrupt(),
+            fault => fault.into_failure(),
+        })
+    }
+
+    async fn swap(&self, script: &Script, id: &SessionId, arguments: &[&[u8]]) -> Outcome<Swapped> {
+        match self.run(script, &self.key(id), arguments).await? {
+            Value::Int(0) => Ok(Swapped::Gone),
+            Value::Int(1) => Ok(Swapped::Done),
+            Value::Int(2) => Err(Failure::Unusable(too_large(self.most))),
+            stored => payload_of(stored)
+                .map(Swapped::Conflict)
+                .ok_or_else(corrupt),
+        }
+    }
+}
+
+fn corrupt() -> Failure {
+    let message = "what is stored in Redis is no session";
+    Failure::Unusable(Error::new(Code::Corrupt, message))
+}
+
+impl Server for RedisServer {
+    const NAME: &'static str = "Redis";
+
+    async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
+        let (key, limit) = (self.key(id), most.to_string());
+        let arguments = [limit.as_bytes()];
+        let fields = match self.run(&scripts::LOAD, &key, &arguments).await? {
+            Value::Int(_) => return Err(Failure::Unusable(too_large(most))),
+            Value::Array(fields) => fields,
+            _ => return Err(corrupt()),
+        };
+        let [payload, last_activity] = <[Value; 2]>::try_from(fields).map_err(|_| corrupt())?;
+        if matches!((&payload, &last_activity), (Value::Nil, Value::Nil)) {
+            return Ok(None);
+        }
+        let record = payload_of(payload).zip(number_of(&last_activity));
+        let (payload, last_activity) = record.ok_or_else(corrupt)?;
+        Ok(Some(Record {
+            payload,
+            last_activity: Millis(last_activity),
+        }))
+    }
+
+    async fn create(&self, id: &SessionId, payload: &str, now: Millis) -> Outcome<Created> {
+        let now = now.0.to_string();
+        let arguments = [payload.as_bytes(), now.as_bytes(), self.lives.as_bytes()];
+        let made = self
+            .run(&scripts::CREATE, &self.key(id), &arguments)
+            .await?;
+        Ok(match made {
+            Value::Int(1) => Created::Created,
+            _ => Created::Exists,
+        })
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: &str,
+        payload: &str,
+        now: Millis,
+    ) -> Outcome<Replaced> {
+        let (now, most) = (now.0.to_string(), self.most.to_string());
+        let arguments = [expected, payload, &now, &self.lives, &most].map(str::as_bytes);
+        Ok(match self.swap(&scripts::REPLACE, id, &arguments).await? {
+            Swapped::Done => Replaced::Replaced,
+            Swapped::Gone => Replaced::Gone,
+            Swapped::Conflict(stored) => Replaced::Conflict(stored),
+        })
+    }
+
+    async fn remove(&self, id: &SessionId, expected: &str) -> Outcome<Removed> {
+        let most = self.most.to_string();
+        let arguments = [expected, &most].map(str::as_bytes);
+        Ok(match self.swap(&scripts::REMOVE, id, &arguments).await? {
+            Swapped::Done => Removed::Removed,
+            Swapped::Gone => Removed::Gone,
+            Swapped::Conflict(stored) => Removed::Conflict(stored),
+        })
+    }
+
+    async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
+        let now = now.0.to_string();
+        let arguments = [now.as_bytes(), self.lives.as_bytes()];
+        let touched = self.run(&scripts::TOUCH, &self.key(id), &arguments).await?;
+        Ok(match touched {
+            Value::Int(1) => Touched::Touched,
+            _ => Touched::Gone,
+        })
+    }
+
+    async fn destroy(&self, id: &SessionId) -> Outcome<()> {
+        self.run(&scripts::DESTROY, &self.key(id), &[]).await?;
+        Ok(())
+    }
+
+    async fn sweep(&self, cutoff: Millis, limit: usize) -> Outcome<Sweep> {
+        let swept = self.sweep_on(cutoff, limit).await;
+        swept.map_err(Fault::into_failure)
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Outcome<Page> {
+        let place = match after.map(Place::parse) {
+            None => Place::default(),
+            Some(Some(place)) => place,
+            Some(None) => return Err(Failure::Unusable(foreign_cursor())),
+        };
+        let page = self.page(place, limit).await;
+        let (ids, next) = page.map_err(Fault::into_failure)?;
+        let next = next.map(|place| place.to_string().into());
+        Ok(Page { ids, next })
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        true
+    }
+
+    fn take_warning(&self) -> Option<String> {
+        self.policy.take_warning()
+    }
+
+    async fn acquire(
+        &self,
+        id: &SessionId,
+        owner: Owner,
+        lease: Millis,
+        now: Millis,
+    ) -> Outcome<Acquired> {
+        let ends = (now + lease).0.to_string();
+        let (owner, now, lives) = (owner.to_string(), now.0.to_string(), lives(lease));
+        let arguments = [&owner, &now, &ends, &lives].map(|text| text.as_bytes());
+        let key = self.lock_key(id);
+        match self.run(&scripts::ACQUIRE, &key, &arguments).await? {
+            Value::Int(0) => Ok(Acquired::Granted),
+            Value::Int(1) => Ok(Acquired::Kept),
+            held => {
+                let until = text_of(&held).and_then(|until| until.parse().ok());
+                until
+                    .map(|until| Acquired::Held(Millis(until)))
+                    .ok_or_else(corrupt)
+            }
+        }
+    }
+
+    async fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
+        let owner = owner.to_string();
+        let key = self.lock_key(id);
+        self.run(&scripts::RELEASE, &key, &[owner.as_bytes()])
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! The servers: one, the one that sentinels name, or those of a cluster; and what is done when one refuses.
+//!
+//! Runs scripts on keys. Waits out what passes within a moment; a connection that broke is asked again by `remote.rs`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, Value};
+
+use super::cluster::{Cluster, Slot};
+use super::dial::Target;
+use super::fault::Fault;
+use super::link::{Common, Link};
+use super::scripts::{Form, Script};
+use crate::config::Topology;
+
+/// How long a server is asked again that says that it cannot answer yet.
+const MOST_WAIT: Duration = Duration::from_millis(500);
+/// The first pause before it is. It doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// How often a command is sent elsewhere, or in another form.
+const MOST_DETOURS: usize = 8;
+
+/// Where the records are.
+#[derive(Debug)]
+pub(super) enum Nodes {
+    /// On one server.
+    One(Arc<Link>),
+    /// Divided among the primaries of a cluster.
+    Many(Cluster),
+}
+
+/// What a refusal asks for.
+enum Remedy {
+    /// The same once more.
+    Again,
+    /// The same, with the script's text.
+    Text,
+    /// The same, of the server that takes over the key.
+    Ask(Arc<Link>),
+    /// The same, after a pause.
+    Wait,
+    /// None.
+    Nothing,
+}
+
+impl Nodes {
+    pub(super) fn new(topology: &Topology, common: Common) -> Self {
+        let common = Arc::new(common);
+        match topology {
+            Topology::Single(address) => {
+                Nodes::One(Link::new(Target::Server(address.clone()), common))
+            }
+            Topology::Cluster(seeds) => Nodes::Many(Cluster::new(seeds.clone(), common)),
+            Topology::Sentinel {
+                sentinels,
+                name,
+                password,
+            } => {
+                let mut access = common.access.clone();
+                access.user = None;
+                access.password.clone_from(password);
+                access.database = 0;
+                access.patience /= 2;
+                let target = Target::Primary {
+                    sentinels: sentinels.clone(),
+                    name: name.clone(),
+                    access,
+                };
+                Nodes::One(Link::new(target, common))
+            }
+        }
+    }
+
+    /// What a script gives for a key.
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        key: &str,
+        arguments: &[&[u8]],
+    ) -> Result<Value, Fault> {
+        let slot = Slot::of(key);
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut form = Form::Digest;
+        let mut asked: Option<Arc<Link>> = None;
+        let mut detours = 0;
+        loop {
+            let command = script.command(form, key, arguments);
+            let fault = match self.send(slot, asked.as_ref(), &command).await {
+                Ok(value) => return Ok(value),
+                Err(fault) => fault,
+            };
+            detours += 1;
+            match self.remedy(slot, form, &fault) {
+                Remedy::Again if detours < MOST_DETOURS => asked = None,
+                Remedy::Text if detours < MOST_DETOURS => form = Form::Text,
+                Remedy::Ask(link) if detours < MOST_DETOURS => asked = Some(link),
+                Remedy::Wait if begun.elapsed() + pause < MOST_WAIT => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    asked = None;
+                }
+                _ => return Err(fault),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        slot: Slot,
+        asked: Option<&Arc<Link>>,
+        command: &Cmd,
+    ) -> Result<Value, Fault> {
+        match (asked, self) {
+            (Some(link), _) => link.send_asking(command).await,
+            (None, Nodes::One(link)) => link.send(command).await,
+            (None, Nodes::Many(cluster)) => cluster.link(slot).await?.send(command).await,
+        }
+    }
+
+    fn remedy(&self, slot: Slot, form: Form, fault: &Fault) -> Remedy {
+        let Fault::Said(said) = fault else {
+            if let Nodes::Many(cluster) = self {
+                cluster.doubt();
+            }
+            return Remedy::Nothing;
+        };
+        match (said.code.as_str(), self) {
+            ("NOSCRIPT", _) if form == Form::Digest => Remedy::Text,
+            ("LOADING" | "MASTERDOWN" | "BUSY" | "TRYAGAIN", _) => Remedy::Wait,
+            // A primary that has become a replica: there is another primary, or will be in a moment.
+            ("READONLY", Nodes::One(link)) => {
+                link.renew();
+                Remedy::Wait
+            }
+            ("READONLY" | "CLUSTERDOWN", Nodes::Many(cluster)) => {
+                cluster.doubt();
+                Remedy::Wait
+            }
+            ("MOVED", Nodes::Many(cluster)) if cluster.moved(slot, said) => Remedy::Again,
+            ("ASK", Nodes::Many(cluster)) => match cluster.asked(said) {
+                Some(link) => Remedy::Ask(link),
+                None => Remedy::Nothing,
+            },
+            _ => Remedy::Nothing,
+        }
+    }
+
+    /// Every server with records, by a name that orders them.
+    pub(super) async fn primaries(&self) -> Result<Vec<(String, Arc<Link>)>, Fault> {
+        match self {
+            Nodes::One(link) => Ok(vec![(String::new(), link.clone())]),
+            Nodes::Many(cluster) => cluster.primaries().await,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The Lua scripts: what has to happen to one key at once.
+//!
+//! Each touches one key only, so that a cluster can run it. Knows no connection: makes the commands that others send.
+
+use std::sync::OnceLock;
+
+use redis::{Cmd, cmd};
+use sha1::{Digest, Sha1};
+
+/// A script. Servers know it by the digest of its text once they have run it.
+#[derive(Debug)]
+pub(super) struct Script {
+    text: &'static str,
+    digest: OnceLock<String>,
+}
+
+/// How a server is told which script to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// By its digest, which the server may not know.
+    Digest,
+    /// By its text, after which the server knows the digest.
+    Text,
+}
+
+impl Script {
+    pub(super) const fn new(text: &'static str) -> Self {
+        let digest = OnceLock::new();
+        Script { text, digest }
+    }
+
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let digest = Sha1::digest(self.text.as_bytes());
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        })
+    }
+
+    /// The command that runs it on a key.
+    pub(super) fn command(&self, form: Form, key: &str, arguments: &[&[u8]]) -> Cmd {
+        let mut command = match form {
+            Form::Digest => cmd("EVALSHA"),
+            Form::Text => cmd("EVAL"),
+        };
+        command.arg(match form {
+            Form::Digest => self.digest(),
+            Form::Text => self.text,
+        });
+        command.arg(1).arg(key);
+        for argument in arguments {
+            command.arg(*argument);
+        }
+        command
+    }
+}
+
+/// Arguments: most bytes. Gives payload and last activity, each nil where it is not there; or the number of bytes of a
+/// payload that has more.
+pub(super) static LOAD: Script = Script::new(
+    "local size = redis.call('HSTRLEN', KEYS[1], 'payload')
+if size > tonumber(ARGV[1]) then return size end
+return redis.call('HMGET', KEYS[1], 'payload', 'lastActivity')",
+);
+
+/// Arguments: payload, last activity, time to live. Gives 1, or 0 for a key that is there.
+pub(super) static CREATE: Script = Script::new(
+    "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'lastActivity', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1",
+);
+
+/// Arguments: expected payload, new one, last activity, time to live, most bytes. Gives 1, 0 for no record, the stored payload
+/// where it is another one, or 2 where that has more bytes.
+pub(super) static REPLACE: Script = Script::new(
+    "local stored = redis.call('HGET', KEYS[1], 'payload')
+if not stored then return 0 end
+if stored ~= ARGV[1] then
+  if #stored > tonumber(ARGV[5]) then return 2 end
+  return stored
+end
+redis.call('HSET', KEYS[1], 'payload', ARGV[2], 'lastActivity', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1",
+);
+
+/// Arguments: expected payload, most bytes. Gives what `REPLACE` gives.
+pub(super) static REMOVE: Script = Script::new(
+    "local stored = redis.call('HGET', KEYS[1], 'payload')
+if not stored then return 0 end
+if stored ~= ARGV[1] then
+  if #stored > tonumber(ARGV[2]) then return 2 end
+  return stored
+end
+redis.call('DEL', KEYS[1])
+return 1",
+);
+
+/// Arguments: last activity, time to live. Gives 1, or 0 for no record.
+pub(super) static TOUCH: Script = Script::new(
+    "local last = redis.call('HGET', KEYS[1], 'lastActivity')
+if not last then return 0 end
+if tonumber(ARGV[1]) > (tonumber(last) or 0) then redis.call('HSET', KEYS[1], 'lastActivity', ARGV[1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1",
+);
+
+/// Gives the number of keys that were there.
+pub(super) static DESTROY: Script = Script::new("return redis.call('DEL', KEYS[1])");
+
+/// Arguments: the first instant of last activity that is kept. Gives the number of keys it removed.
+pub(super) static SWEEP: Script = Script::new(
+    "local last = tonumber(redis.call('HGET', KEYS[1], 'lastActivity') or '')
+if last and last < tonumber(ARGV[1]) then return redis.call('DEL', KEYS[1]) end
+return 0",
+);
+
+/// Arguments: owner, now, the end of the lease, time to live. Gives 0 for a lease that is granted, 1 for one that is kept, or the
+/// text of the instant at which another's ends.
+pub(super) static ACQUIRE: Script = Script::new(
+    "local held = redis.call('GET', KEYS[1])
+local kept = 0
+if held then
+  if string.sub(held, 1, 32) == ARGV[1] then
+    kept = 1
+  else
+    local ends = string.sub(held, 34)
+    if tonumber(ends) > tonumber(ARGV[2]) then return ends end
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[3], 'PX', ARGV[4])
+return kept",
+);
+
+/// Arguments: owner. Gives the number of keys it removed.
+pub(super) static RELEASE: Script = Script::new(
+    "local held = redis.call('GET', KEYS[1])
+if held and string.sub(held, 1, 32) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0",
+);
