@@ -174,7 +174,10 @@ export declare function recode(engine: number, seal: boolean, id: Text, text: Te
 /** Notes that a session's response has ended: it is given up when enough others have ended too. */
 export declare function retireSession(session: number): void
 
-/** Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended */
+/**
+ * Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended; with the
+ * number 0 a sentence for `process.emitWarning`
+ */
 export declare function runOperations(engine: number): unknown[]
 
 /**

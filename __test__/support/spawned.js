@@ -87,6 +87,8 @@ class Proxy {
     proxy.pairs = new Set()
     proxy.left = Infinity
     proxy.isSilent = false
+    proxy.lost = new Set()
+    proxy.each = undefined
     proxy.server = net.createServer((socket) => proxy.accept(socket))
     await new Promise((resolve) => { proxy.server.listen(0, '127.0.0.1', resolve) })
     proxy.port = proxy.server.address().port
@@ -101,12 +103,17 @@ class Proxy {
       end.on('error', () => {})
       end.on('close', () => this.cut(pair))
     }
-    socket.on('data', (bytes) => { if (!this.isSilent) pair[1].write(bytes) })
+    socket.on('data', (bytes) => { if (!this.loses(pair)) pair[1].write(bytes) })
     pair[1].on('data', (bytes) => this.reply(pair, bytes))
   }
 
+  loses(pair) {
+    return this.isSilent || this.lost.has(pair)
+  }
+
   reply(pair, bytes) {
-    if (this.isSilent) return
+    if (this.loses(pair)) return
+    if (this.each !== undefined) this.left = this.each
     const handed = bytes.subarray(0, this.left)
     this.left -= handed.length
     pair[0].write(handed)
@@ -128,6 +135,17 @@ class Proxy {
   /** Cuts, once, the connection on which the reply comes that goes beyond so many bytes from now on. */
   cutAfter(bytes) {
     this.left = bytes
+  }
+
+  /** Cuts every connection so many bytes into its next reply; `undefined` ends that. */
+  cutEach(bytes) {
+    this.each = bytes
+    if (bytes === undefined) this.left = Infinity
+  }
+
+  /** What is sent over the connections that there are is lost from now on; new ones are well. */
+  lose() {
+    for (const pair of this.pairs) this.lost.add(pair)
   }
 
   /** Whether what is sent is lost, as behind a router that has gone. */

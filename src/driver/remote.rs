@@ -212,6 +212,10 @@ impl Failure {
         let reason = match self {
             Failure::Unusable(error) => return error,
             Failure::Late => return late(does, name),
+            // Silence, which opens the circuit, whatever was asked.
+            Failure::Unreached(reason) if reason.code.as_deref() == Some("ETIMEDOUT") => {
+                return late(does, name).because(reason.message, reason.code);
+            }
             Failure::Unreached(reason) | Failure::Broken(reason) | Failure::Refused(reason) => {
                 reason
             }
