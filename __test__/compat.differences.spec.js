@@ -357,9 +357,9 @@ describeOurs('the response', () => {
   })
 
   test('M: an unknown driver is told to the callback in the original\'s words, and the response can be ended', async () => {
-    const site = await open(ours, { driver: 'redis' })
+    const site = await open(ours, { driver: 'mongo' })
     const { started, body, setCookies } = await site.visit(site.agent())
-    expect(started[0].message).toBe('Driver redis not supported.')
+    expect(started[0].message).toBe('Driver mongo not supported.')
     expect(started[0].code).toMatch(/^ERR_SESSION_/)
     expect([body, setCookies]).toEqual(['done', []])
   })
