@@ -17,6 +17,8 @@ pub(super) struct Fault {
 /// What has to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// There is no connection: nothing was asked.
+    Unreached,
     /// The connection is of no use any more.
     Broken,
     /// Another transaction came in between: the same again.
@@ -49,9 +51,20 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// What went wrong while a connection was made.
+    pub(super) fn unreached(mut self) -> Self {
+        if self.kind == Kind::Broken {
+            self.kind = Kind::Unreached;
+        }
+        self
+    }
+}
+
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         match fault.kind {
+            Kind::Unreached => Failure::Unreached(fault.reason),
             Kind::Broken => Failure::Broken(fault.reason),
             _ => Failure::Refused(fault.reason),
         }

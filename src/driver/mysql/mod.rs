@@ -82,7 +82,8 @@ impl MySql {
     }
 
     async fn ask_once(&self, sql: &str, values: &[Value]) -> Result<Reply, Fault> {
-        let mut borrowed = self.connections.borrow().await?;
+        let borrowed = self.connections.borrow().await;
+        let mut borrowed = borrowed.map_err(Fault::unreached)?;
         let answer = match borrowed.open() {
             Some(open) => open.ask(sql, values).await,
             None => Err(Fault::refused("there is no connection", "ENOTCONN")),
