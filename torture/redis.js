@@ -5,29 +5,13 @@
  * there is looked at and removed.
  */
 
-const { spawnSync } = require('node:child_process')
 const path = require('node:path')
+const { isListening } = require('./listening')
 
 const REDIS_URL = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 
-/** Longest time to find out whether the server listens. Units: milliseconds. */
-const PATIENCE = 5000
-
-const PROBE = `const [host, port] = process.argv.slice(1)
-require('net').connect(port, host).on('connect', () => process.exit(0)).on('error', () => process.exit(1))`
-
-let isThere
-
-/** Whether the server listens. On CI it has to: there, a server that is missing makes tests fail. */
-function isAvailable() {
-  if (process.env.CI) return true
-  if (isThere === undefined) {
-    const { hostname, port } = new URL(REDIS_URL)
-    isThere = spawnSync(process.execPath, ['-e', PROBE, hostname, port || '6379'], { timeout: PATIENCE }).status === 0
-    if (!isThere) process.stderr.write(`skipped: no Redis at ${hostname}:${port || 6379}\n`)
-  }
-  return isThere
-}
+/** Whether the server listens. */
+const isAvailable = () => isListening(REDIS_URL, 6379)
 
 /** What the keys of a run begin with, from its folder, which no other run has. */
 const prefixOf = (folder) => `${path.basename(folder).replace(/\W/g, '_').toLowerCase()}:`

@@ -4,13 +4,12 @@
  * How a MySQL (MariaDB) server is reached: by TCP and TLS, by a socket, by any of its ways to log in; and what is told when it is not.
  */
 
-const { spawnSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
 
 const { ours, describeOurs } = require('../support/packages')
 const { MariaDB, describeMariaDB } = require('../support/mariadb')
-const { tempDir } = require('../support/cleanup')
+const { makeCertificates } = require('../support/certificates')
 const { open } = require('../support/servers')
 const { freshId } = require('../support/cookies')
 
@@ -18,23 +17,10 @@ jest.setTimeout(60000)
 
 const PASSWORD = 'hidden-4711 "\\ß'
 
-let dir
 let database
+let files
 
-function openssl(...args) {
-  const { status, stderr } = spawnSync('openssl', args, { cwd: dir, encoding: 'utf8' })
-  if (status !== 0) throw new Error(stderr)
-}
-
-/** A certificate that the test's own authority has signed. */
-function certify(name, ...extensions) {
-  openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-  fs.writeFileSync(path.join(dir, `${name}.ext`), extensions.join('\n'))
-  const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`]
-  openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...by)
-}
-
-const pem = (name) => fs.readFileSync(path.join(dir, name), 'utf8')
+const pem = (name) => fs.readFileSync(files[name], 'utf8')
 
 /** Opens a site on the server, and makes a visit that stores something; gives what was reported. */
 async function tried(fields, options) {
@@ -62,14 +48,11 @@ const describeBoth = describeOurs === describe ? describeMariaDB : describe.skip
 
 describeBoth('a MySQL server with TLS of an authority of its own', () => {
   beforeAll(async () => {
-    dir = tempDir()
-    fs.chmodSync(dir, 0o755)
-    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Own CA')
-    certify('server', 'subjectAltName=IP:127.0.0.1,DNS:db.internal')
-    certify('client', 'extendedKeyUsage=clientAuth')
-    for (const name of fs.readdirSync(dir)) fs.chmodSync(path.join(dir, name), 0o644)
-    const files = { ca: 'ca.pem', cert: 'server.pem', key: 'server.key' }
-    const tls = Object.entries(files).map(([what, name]) => `--ssl-${what}=${path.join(dir, name)}`)
+    files = makeCertificates()
+    // The server runs as another user.
+    fs.chmodSync(path.dirname(files.key), 0o755)
+    fs.chmodSync(files.key, 0o644)
+    const tls = Object.entries(files).map(([what, file]) => `--ssl-${what}=${file}`)
     database = await MariaDB.start(...tls, '--max-allowed-packet=65536')
     const plugin = await database.sql("INSTALL SONAME 'auth_ed25519'").then(() => 'ed25519', () => undefined)
     const users = { app: '', safe: ' REQUIRE SSL', certified: ' REQUIRE X509' }
@@ -81,13 +64,13 @@ describeBoth('a MySQL server with TLS of an authority of its own', () => {
   })
 
   test('is reached with its certificate, by its address or its name', async () => {
-    await works({ user: 'safe', ssl: { ca: pem('ca.pem') } })
-    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca.pem'))], servername: 'db.internal' } })
+    await works({ user: 'safe', ssl: { ca: pem('ca') } })
+    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca'))], servername: 'localhost' } })
   })
 
   test('is refused when nobody we trust has signed its certificate, or it is another name\'s', async () => {
     await fails({ ssl: true }, /UnknownIssuer/)
-    await fails({ ssl: { ca: pem('ca.pem'), servername: 'db.example' } }, /not valid for name/)
+    await fails({ ssl: { ca: pem('ca'), servername: 'db.example' } }, /not valid for name/)
   })
 
   test('is reached without a proof where that is asked for', async () => {
@@ -96,8 +79,8 @@ describeBoth('a MySQL server with TLS of an authority of its own', () => {
 
   test('refuses who comes without TLS or without a certificate', async () => {
     await fails({ user: 'safe' }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
-    await fails({ user: 'certified', ssl: { ca: pem('ca.pem') } }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
-    await works({ user: 'certified', ssl: { ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') } })
+    await fails({ user: 'certified', ssl: { ca: pem('ca') } }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
+    await works({ user: 'certified', ssl: { ca: pem('ca'), cert: pem('cert'), key: pem('key') } })
   })
 
   test('is reached by a socket, by a URL, and with a password that ed25519 proves', async () => {
