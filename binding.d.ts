@@ -119,6 +119,20 @@ export declare function isSessionId(id: Text): boolean
 /** Whether there is a record under the session's present id, as far as its request knows. */
 export declare function isSessionStored(session: number): boolean
 
+/**
+ * Does something with one record.
+ *
+ * @param method of another library's session: `read`, `write`, `touch` or `remove`; of any record: `takeAlong` gives it,
+ *   `carry` stores it where there is none, `carryOver` also where there is an older one
+ * @param text to store @param at when the session ends, if not after the idle timeout; for `carry` when it was last active
+ * @returns a reply: `{text, at}` for what is read, with its end or its last activity; `created`, `replaced` or `skipped`
+ *   for what is carried
+ */
+export declare function keepRecord(engine: number, method: Text, id: Text, text?: Text | undefined | null, at?: number | undefined | null): unknown
+
+/** A page of the ids of all records. @param after the `next` of the page before @returns a reply: `{ids, next?}` */
+export declare function listRecords(engine: number, after: Text | undefined | null, limit: number): unknown
+
 /** Loads a session. @returns a reply; `settleSession` tells what was found */
 export declare function loadSession(session: number, handler: object | undefined, store: object | undefined): unknown
 
@@ -269,6 +283,9 @@ export declare function sessionSetId(session: number, id?: Text | undefined | nu
 
 /** Lets a load that has ended count. @returns a report of what is wrong, or `undefined` */
 export declare function settleSession(session: number, live: object): object | undefined
+
+/** The id of the record that stands for a session which another library calls `name`. */
+export declare function standingFor(name: Text): string
 
 /** Removes the records of the built-in driver that have been idle for longer than `maxAge` milliseconds. @returns a reply */
 export declare function sweepDriver(engine: number, maxAge: number): unknown

@@ -9,7 +9,9 @@ mod creating;
 mod deadline;
 mod ended;
 mod guarded;
+mod guests;
 mod lock;
+mod moving;
 mod open;
 mod parsed;
 mod queue;
@@ -43,7 +45,10 @@ use breaker::Breaker;
 use creating::Creating;
 use ended::Ended;
 use guarded::Guarded;
+pub use guests::Guest;
+use guests::Guests;
 pub use lock::Lock;
+pub use moving::Carried;
 pub use open::{Opened, Settled};
 use parsed::Parsed;
 use queue::Queues;
@@ -132,6 +137,8 @@ pub struct Manager {
     /// Operations that wait for storage.
     under_way: Cell<usize>,
     ended: Ended,
+    /// Sessions of other libraries that were loaded or saved lately.
+    guests: Guests,
 }
 
 impl Manager {
@@ -164,6 +171,7 @@ impl Manager {
             parsed: Parsed::default(),
             under_way: Cell::new(0),
             ended: Ended::default(),
+            guests: Guests::default(),
             config,
         })
     }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Code, Error, Result};
 
@@ -43,6 +44,16 @@ impl SessionId {
         let written = URL_SAFE_NO_PAD.encode_slice(random, &mut text);
         debug_assert_eq!(written, Ok(ID_CHARS));
         Ok(Self(text))
+    }
+
+    /// The id that stands for a name which another library gave a session, of any length and any characters: 240 bits of its
+    /// SHA-256. Another name never has the same one.
+    pub fn standing_for(name: &str) -> Self {
+        let digest = Sha256::digest(name);
+        let mut text = [0u8; ID_CHARS];
+        let written = URL_SAFE_NO_PAD.encode_slice(&digest[..ID_BYTES], &mut text);
+        debug_assert_eq!(written, Ok(ID_CHARS));
+        Self(text)
     }
 
     /// The 40 characters.
@@ -114,6 +125,18 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 10_000);
         assert!(ids.iter().all(|id| SessionId::parse(id.as_str()).is_some()));
+    }
+
+    #[test]
+    fn a_name_of_any_shape_has_an_id_of_its_own() {
+        // printf %s abc | openssl dgst -sha256 -binary | head -c 30 | base64 | tr +/ -_
+        let known = "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIA";
+        assert_eq!(SessionId::standing_for("abc").as_str(), known);
+        let long = "x".repeat(10_000);
+        let names = ["", "a", "A", "é", "a b", &long];
+        let ids: std::collections::HashSet<_> =
+            names.into_iter().map(SessionId::standing_for).collect();
+        assert_eq!(ids.len(), names.len());
     }
 
     #[test]

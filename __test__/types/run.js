@@ -10,7 +10,7 @@
 const { spawnSync } = require('node:child_process')
 const { join } = require('node:path')
 
-const projects = ['empty', 'declared', 'express', 'interop-on', 'interop-off']
+const projects = ['empty', 'declared', 'express', 'express-session', 'interop-on', 'interop-off']
 const tsc = require.resolve('typescript/bin/tsc')
 
 for (const project of projects) {

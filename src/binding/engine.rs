@@ -17,6 +17,8 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::js::{Kept, Scope};
 use super::registry::Realm;
+use crate::clock::Millis;
+use crate::driver::Page;
 use crate::error::Error;
 use crate::manager::Manager;
 use crate::panics::{caught, point};
@@ -33,6 +35,10 @@ pub enum Reply {
     Done,
     /// A text was read.
     Text(Arc<str>),
+    /// A text was read, with its instant.
+    Dated(Arc<str>, Millis),
+    /// Ids were listed.
+    Listed(Page),
     /// The record cannot be used.
     Corrupt(Error),
     /// The record went while the request ran.

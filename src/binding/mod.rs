@@ -16,6 +16,7 @@ mod engine;
 mod faults;
 mod handler;
 mod js;
+mod keeping;
 mod live;
 mod lock;
 mod node_session;

@@ -353,7 +353,7 @@ pub fn destroy_session(
 }
 
 /// Lets a sweep begin that nobody waits for.
-fn sweep(engine: &Rc<Engine>, backing: Backing) {
+pub(super) fn sweep(engine: &Rc<Engine>, backing: Backing) {
     let sweeping = engine.clone();
     engine.begin_unheard(async move {
         let _ = sweeping.manager.sweep(&backing).await;

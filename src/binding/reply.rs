@@ -4,21 +4,45 @@ use napi::ValueType;
 
 use super::engine::Reply;
 use super::js::{Js, Scope};
+use crate::clock::Millis;
+use crate::driver::Page;
 use crate::error::{Cause, Code, Error};
 use crate::session::Thrown;
 
 /// A reply as JavaScript takes it: `undefined` when there is nothing to report, a number while the operation goes on, a
-/// string that was read, or `{kind, code, message, cause?}`.
+/// string that was read, `{text, at}`, `{ids, next?}`, or `{kind, code, message, cause?}`.
 pub fn to_js(scope: Scope, reply: Reply) -> Result<Js, Thrown> {
     match reply {
         Reply::Done => Ok(Js::UNDEFINED),
         Reply::Later(number) => scope.number(f64::from(number)),
         Reply::Text(text) => scope.string(&text),
+        Reply::Dated(text, at) => dated(scope, &text, at),
+        Reply::Listed(page) => listed(scope, &page),
         Reply::Corrupt(error) => report(scope, "corrupt", &error),
         Reply::Gone(error) => report(scope, "gone", &error),
         Reply::Conflict(error) => report(scope, "conflict", &error),
         Reply::Failed(error) => report(scope, "error", &error),
     }
+}
+
+fn dated(scope: Scope, text: &str, at: Millis) -> Result<Js, Thrown> {
+    let object = scope.object()?;
+    scope.set(object, scope.string("text")?, scope.string(text)?)?;
+    scope.set(object, scope.string("at")?, scope.number(at.0 as f64)?)?;
+    Ok(object)
+}
+
+fn listed(scope: Scope, page: &Page) -> Result<Js, Thrown> {
+    let object = scope.object()?;
+    let ids = scope.array()?;
+    for (place, id) in page.ids.iter().enumerate() {
+        scope.scoped(|| scope.set(ids, scope.number(place as f64)?, scope.string(id.as_str())?))?;
+    }
+    scope.set(object, scope.string("ids")?, ids)?;
+    if let Some(next) = &page.next {
+        scope.set(object, scope.string("next")?, scope.string(next)?)?;
+    }
+    Ok(object)
 }
 
 /// `{kind, code, message, cause?}`.

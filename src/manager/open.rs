@@ -161,7 +161,7 @@ impl Manager {
 }
 
 /// Whether an error says that the record is bad, rather than that the storage is.
-fn is_about_record(error: &Error) -> bool {
+pub(super) fn is_about_record(error: &Error) -> bool {
     matches!(
         error.code(),
         Code::Corrupt | Code::Decrypt | Code::TooLarge | Code::Depth

@@ -415,7 +415,12 @@ impl Manager {
     }
 
     /// The payload of a text that is not too large.
-    fn payload(&self, backing: &Backing, id: &SessionId, text: &Arc<str>) -> Result<Arc<str>> {
+    pub(super) fn payload(
+        &self,
+        backing: &Backing,
+        id: &SessionId,
+        text: &Arc<str>,
+    ) -> Result<Arc<str>> {
         point("seal");
         match text.len() <= self.config.max_bytes {
             true => backing.codec.to_payload(id, text),

@@ -9,7 +9,7 @@ const SWEEP_STEP: usize = 1_000;
 /// Shortest time between two sweeps, however often the lottery is hit. Units: milliseconds.
 const SWEEP_PAUSE: Millis = Millis(1_000);
 /// A step that takes longer has met a storage that hangs; another sweep may try again.
-const STEP_LIMIT: Millis = Millis(30_000);
+pub(super) const STEP_LIMIT: Millis = Millis(30_000);
 
 impl Manager {
     /// Draws the lottery at the end of a request: whether a sweep should begin now.
