@@ -1,0 +1,83 @@
+'use strict'
+
+/**
+ * The storages that sessions are moved from and to: from what the command line says to an engine's records.
+ */
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const native = require('../native')
+const { Engine } = require('../engine')
+const { merge } = require('../config')
+const { Records } = require('../express-session/records')
+
+const MODULES = ['.js', '.cjs', '.mjs']
+
+/** A command line that cannot be followed. */
+class Refused extends Error {}
+
+/** What a JSON text holds. What is wrong with it is not quoted: it may hold secrets. */
+function parse(text, what) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Refused(`${what} is no JSON`)
+  }
+}
+
+/** What a module exports. */
+async function imported(file, what) {
+  let exported
+  try {
+    exported = await import(pathToFileURL(file).href)
+  } catch (error) {
+    throw new Refused(`${what} cannot be loaded: ${error.message}`)
+  }
+  return 'default' in exported ? exported.default : exported
+}
+
+/** The options that a config stands for. */
+async function read(config, flag) {
+  if (config.trimStart().startsWith('{')) return parse(config, `${flag}: the text`)
+  const file = path.resolve(config)
+  const what = `${flag}: \`${config}\``
+  if (!fs.existsSync(file)) throw new Refused(`${what} does not exist`)
+  const extension = path.extname(file)
+  if (MODULES.includes(extension)) return imported(file, what)
+  if (extension !== '.json') throw new Refused(`${what} must be a .json, .js, .cjs or .mjs file, or JSON itself`)
+  try {
+    return parse(fs.readFileSync(file, 'utf8'), what)
+  } catch (error) {
+    throw error instanceof Refused ? error : new Refused(`${what} cannot be read: ${error.message}`)
+  }
+}
+
+/**
+ * The records of the storage that a config describes.
+ *
+ * @private
+ * @param {string} flag the option that gave it, for messages
+ * @param {string} config a file's path, or JSON
+ * @throws {Refused}
+ * @returns {Promise<Records>}
+ */
+async function openStorage(flag, config) {
+  const options = await read(config, flag)
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw new Refused(`${flag}: the options of a NodeSession are an object`)
+  }
+  if (options.encrypt && !options.secret) throw new Refused(`${flag}: option \`encrypt\` needs option \`secret\``)
+  let engine
+  try {
+    engine = new Engine(merge({ ...options, secret: options.secret || native.generateId() }))
+  } catch (error) {
+    throw new Refused(`${flag}: ${error.message}`)
+  }
+  if (engine.driver === 'memory') {
+    throw new Refused(`${flag}: the sessions of the driver \`memory\` are in one process only, and end with it`)
+  }
+  return new Records(engine)
+}
+
+module.exports = { Refused, openStorage }
