@@ -9,6 +9,8 @@ const { EventEmitter, once } = require('events')
 const fs = require('fs')
 const path = require('path')
 
+const { MemoryStore } = require('express-session')
+
 const NodeSession = require('..')
 const Store = require('../express-session')
 const { tempDir, later } = require('./support/cleanup')
@@ -354,5 +356,7 @@ describe('the store and the storage', () => {
     const sessions = new NodeSession({ secret: SECRET, driver: 'own' })
     sessions.__manager.registerHandler('own', () => {})
     expect(() => new Store(sessions)).toThrow(/handler `own`/)
+    const over = new NodeSession({ secret: SECRET, store: new MemoryStore() })
+    expect(() => new Store(over)).toThrow(/handler `store`/)
   })
 })

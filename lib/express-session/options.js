@@ -8,6 +8,7 @@ const native = require('../native')
 const { Engine } = require('../engine')
 const { SessionError } = require('../errors')
 const { merge } = require('../config')
+const { storageOf } = require('../storage')
 
 const KNOWN = [
   'driver', 'files', 'connection', 'table', 'durability', 'maxSessions', 'maxBytes', 'lifetime', 'touchInterval', 'lottery',
@@ -33,7 +34,8 @@ function engineOf(options = {}) {
   const manager = options.__manager
   if (typeof manager?.__engine === 'function') {
     const driver = manager.getDefaultDriver()
-    if (manager.__isCustom(driver)) throw refused(`a store cannot be had over the handler \`${driver}\``)
+    const isOurs = !manager.__isCustom(driver) && storageOf(options.__config, driver) === undefined
+    if (!isOurs) throw refused(`a store cannot be had over the handler \`${driver}\``)
     return { engine: manager.__engine(), onCorrupt: options.__config.onCorrupt }
   }
   for (const name of Object.keys(options)) {

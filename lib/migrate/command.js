@@ -46,7 +46,8 @@ function parse(args) {
   try {
     parsed = parseArgs({ args, options: OPTIONS, allowPositionals: true })
   } catch (error) {
-    throw new Refused(error.message)
+    // Its second sentence is about arguments that there are not.
+    throw new Refused(error.message.split('. ')[0])
   }
   const { values, positionals } = parsed
   if (values.help || values.version) return { values }
