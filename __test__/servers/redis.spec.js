@@ -9,11 +9,12 @@
  */
 
 const fs = require('fs')
+const express = require('express')
 
 const { ours } = require('../support/packages')
 const { makeCertificates } = require('../support/certificates')
-const { freshId } = require('../support/cookies')
-const { open } = require('../support/servers')
+const { SECRET, freshId } = require('../support/cookies')
+const { listen, open } = require('../support/servers')
 const { Server, numberOf, visitDuring, livesThrough } = require('../support/storage')
 const { Proxy, freePort, ready } = require('../support/spawned')
 const { isInstalled, startRedis } = require('../support/redis-servers')
@@ -47,6 +48,33 @@ async function known(server) {
 }
 
 describeRedis('sessions on Redis', () => {
+  test('are shared by the Express applications of several NodeSessions, and end where one of them says so', async () => {
+    const { host, port } = await startRedis()
+    const [one, other] = await Promise.all([{ host, port }, `redis://${host}:${port}`].map(async (connection) => {
+      const sessions = ours.create({ secret: SECRET, driver: 'redis', connection })
+      const app = express()
+      app.use((req, res, next) => sessions.startSession(req, res, next))
+      app.get('/view', (req, res) => {
+        req.session.increment('views')
+        res.send(String(req.session.get('views')))
+      })
+      app.get('/leave', (req, res) => {
+        req.session.invalidate()
+        res.send('gone')
+      })
+      return listen(app)
+    }))
+    const agent = one.agent()
+    const there = other.agent()
+    const view = async (visitor) => (await visitor.request('/view')).body
+    expect(await view(agent)).toBe('1')
+    there.jar = agent.jar
+    expect([await view(there), await view(agent), await view(there)]).toEqual(['2', '3', '4'])
+    const before = agent.twin()
+    await there.request('/leave')
+    expect(await view(before)).toBe('1')
+  })
+
   test('are not there while the server is not, and are as soon as it is', async () => {
     const port = await freePort()
     const server = await sessionsOn({ host: '127.0.0.1', port })
