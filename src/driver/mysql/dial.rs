@@ -58,10 +58,12 @@ impl Open {
         };
         let conn = open.conn()?;
         conn.query_drop(SETTINGS).await?;
-        let limits: Vec<(String, String)> = conn.query(LIMITS).await?;
+        let limits: Vec<Row> = conn.query(LIMITS).await?;
+        let text = |row: &Row, index| row.get_opt::<String, _>(index)?.ok();
         let value = |wanted: &str| {
-            let found = limits.iter().find(|(name, _)| name == wanted);
-            found.map_or("", |(_, value)| value.as_str())
+            let is_it = |row: &&Row| text(row, 0).as_deref() == Some(wanted);
+            let found = limits.iter().find(is_it);
+            found.and_then(|row| text(row, 1)).unwrap_or_default()
         };
         let logs_statements = value("log_bin") == "ON" && value("binlog_format") == "STATEMENT";
         if !logs_statements {
