@@ -317,7 +317,6 @@ describe('the command line', () => {
       [['migrate', '--from', list, '--to', good], /--from: the options of a NodeSession are an object/],
       [['migrate', '--from', '{"driver":"memory"}', '--to', good], /--from: the sessions of the driver `memory`/],
       [['migrate', '--from', good, '--to', '{"lifetime":-1}'], /--to: .*lifetime/],
-      [['migrate', '--from', good, '--to', '{"livetime":1}'], /--to: .*livetime/],
       [['migrate', '--from', good, '--to', '{"encrypt":true}'], /--to: option `encrypt` needs option `secret`/],
     ]
     for (const [args, message] of cases) {

@@ -2,8 +2,8 @@
 
 /*
  * The database servers that the suites of express-session's store run on, one row each: the options of a store that has a table
- * or keys of its own there, which are removed after the file's last test. REDIS_URL, POSTGRES_URL and MYSQL_URL name other servers
- * than this machine's. One that cannot be reached is reported as skipped; on CI its tests fail.
+ * or keys of its own there, which are removed after the file's last test. REDIS_URL, POSTGRES_URL and MYSQL_URL name
+ * other servers than this machine's. One that cannot be reached is reported as skipped; on CI its tests fail.
  */
 
 const { spawnSync } = require('child_process')

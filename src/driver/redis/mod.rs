@@ -4,7 +4,7 @@
 //!
 //! | key | type | holds | lives |
 //! |---|---|---|---|
-//! | `<prefix><id>` | hash | `payload`: the stored text, UTF-8; `lastActivity`: decimal, ms since 1970 by the application's clock | the idle timeout and a minute |
+//! | `<prefix><id>` | hash | `payload`: the stored text, UTF-8; `lastActivity`: decimal, ms since 1970 by the application's clock | the idle timeout and a minute; as much longer as `lastActivity` lies ahead |
 //! | `<prefix>lock:<id>` | string | the owner, 32 digits of `0-9 a-f`; a space; the lease's end, decimal, ms | the lease and a minute |
 //!
 //! The server's clock removes keys, a minute late, so that clocks may differ; whether a record is idle is told by

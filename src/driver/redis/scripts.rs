@@ -1,5 +1,8 @@
 //! The Lua scripts: what has to happen to one key at once.
 //!
+//! A key lives from the server's own now on, which tells nothing of other clocks; but where a record's last activity lies ahead of
+//! that, as that of a session of another library may, the key lives as much longer.
+//!
 //! Each touches one key only, so that a cluster can run it. Knows no connection: makes the commands that others send.
 
 use std::sync::OnceLock;
@@ -66,7 +69,9 @@ return redis.call('HMGET', KEYS[1], 'payload', 'lastActivity')",
 pub(super) static CREATE: Script = Script::new(
     "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'lastActivity', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local time = redis.call('TIME')
+local ahead = math.max(0, ARGV[2] - (time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[3] + ahead))
 return 1",
 );
 
@@ -80,7 +85,9 @@ if stored ~= ARGV[1] then
   return stored
 end
 redis.call('HSET', KEYS[1], 'payload', ARGV[2], 'lastActivity', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local time = redis.call('TIME')
+local ahead = math.max(0, ARGV[3] - (time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[4] + ahead))
 return 1",
 );
 
@@ -100,8 +107,11 @@ return 1",
 pub(super) static TOUCH: Script = Script::new(
     "local last = redis.call('HGET', KEYS[1], 'lastActivity')
 if not last then return 0 end
-if tonumber(ARGV[1]) > (tonumber(last) or 0) then redis.call('HSET', KEYS[1], 'lastActivity', ARGV[1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+last = math.max(tonumber(last) or 0, ARGV[1])
+if last == tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'lastActivity', ARGV[1]) end
+local time = redis.call('TIME')
+local ahead = math.max(0, last - (time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[2] + ahead))
 return 1",
 );
 

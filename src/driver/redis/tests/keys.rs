@@ -33,6 +33,31 @@ fn a_record_is_a_hash_that_lives_a_minute_longer_than_its_session() {
 }
 
 #[test]
+fn a_record_whose_activity_lies_ahead_lives_as_much_longer() {
+    let place = Place::new();
+    if !place.is_available() {
+        return;
+    }
+    let driver = place.driver();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.unwrap().as_millis() as i64;
+    let ahead = |ms: i64| Millis(now + ms);
+    let mut client = place.client();
+    let mut is_about = |ms: i64| {
+        let lives: i64 = client.pttl(place.key(id('a'))).unwrap();
+        assert!((ms + 50_000..=ms + 62_000).contains(&lives), "{lives} ms");
+    };
+    wait(driver.create(&id('a'), &text("{}"), ahead(3_600_000))).unwrap();
+    is_about(3_600_000);
+    wait(driver.touch(&id('a'), ahead(7_200_000))).unwrap();
+    is_about(7_200_000);
+    wait(driver.touch(&id('a'), ahead(0))).unwrap();
+    is_about(7_200_000);
+    wait(driver.replace(&id('a'), &text("{}"), &text("x"), ahead(1_800_000))).unwrap();
+    is_about(1_800_000);
+}
+
+#[test]
 fn a_lease_lives_a_minute_longer_than_it_runs() {
     let place = Place::new();
     if !place.is_available() {
