@@ -17,7 +17,7 @@ const isInstalled = process.env.CI !== undefined || spawnSync('redis-server', ['
 /** What one command gives, over a connection of its own. */
 async function ask({ host, port, password, tls }, ...command) {
   const socket = { host, port, connectTimeout: 500, reconnectStrategy: false, ...(tls && { tls: true, ...tls }) }
-  const client = require('redis').createClient({ socket, password })
+  const client = require('redis').createClient({ socket, password, RESP: 2 })
   client.on('error', () => {})
   try {
     await client.connect()
