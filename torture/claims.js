@@ -51,7 +51,7 @@ function counted(of, { wrong, errors = 0 }) {
 const KEYS = {
   name: 'keys',
   title: 'keys lost, of those put by 50 overlapping requests, in 1 and 4 processes',
-  sizes: { quick: { one: 1800, four: 200 }, full: { one: 16000, four: 4000 }, peer: { one: 40, four: 40 } },
+  sizes: { quick: { one: 1800, four: 200 }, brief: { one: 250, four: 150 }, full: { one: 16000, four: 4000 }, peer: { one: 40, four: 40 } },
   run: (subject, size) => inShares(subject, spread(subject, size), async (fleet, sessions) => {
     const { puts, lost, errors } = await keys(fleet, { sessions })
     return { wrong: lost, of: puts, errors }

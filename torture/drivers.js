@@ -7,6 +7,7 @@
  *   the folder's name, which no other run has; `drop(folder)`, where there is one, removes what is elsewhere.
  * - `isShared` tells whether several processes with these options see the same sessions.
  * - `isAvailable()`, where there is one, tells whether the storage can be reached from here.
+ * - `isSlow` tells that each save waits for a disk elsewhere: the suites in `__test__/` then play the `brief` size of what has one.
  * - `suite` is what the suites in `__test__/` call the driver.
  */
 
@@ -36,6 +37,7 @@ const DRIVERS = {
   mysql: {
     suite: 'mysql',
     isShared: true,
+    isSlow: true,
     isAvailable: mysql.isAvailable,
     options: (folder) => ({ driver: 'database', connection: mysql.MYSQL_URL, table: mysql.tableOf(folder) }),
     drop: (folder) => mysql.dropTables(mysql.tableOf(folder)),
