@@ -1,7 +1,7 @@
 'use strict'
 
 /*
- * A session begun on one package goes on on the other, in both directions: files, tables of SQLite and MySQL, an encrypter
+ * A session begun on one package goes on on the other, in both directions: files, tables of SQLite, MySQL and PostgreSQL, an encrypter
  * of the application's own; and from node-session's `encrypt: true` to this package, which reads its texts and seals them anew.
  *
  * The way back from AES-256-GCM to node-session does not exist, and is not tested.
@@ -16,9 +16,11 @@ const { tempDir } = require('./support/cleanup')
 const { open, openFiles } = require('./support/servers')
 const { openTable, modelOver, useHandler } = require('./support/handlers')
 const { openMysqlTable } = require('./support/mysql-table')
+const { openPostgresTable } = require('./support/postgres-table')
 const { legacySeal } = require('./support/legacy')
 const { SECRET, ID, freshId } = require('./support/cookies')
 const mysql = require('../torture/mysql')
+const postgres = require('../torture/postgres')
 
 const reversing = {
   encrypt: (text) => `~${[...text].reverse().join('')}`,
@@ -52,6 +54,11 @@ const STORAGES = {
     await table.make()
     return [await openOriginal(table), await open(ours, { driver: 'database', connection: mysql.MYSQL_URL, table: table.name })]
   },
+  'a PostgreSQL table': async () => {
+    const table = openPostgresTable()
+    await table.make()
+    return [await openOriginal(table), await open(ours, { driver: 'database', connection: postgres.POSTGRES_URL, table: table.name })]
+  },
   'files of an own encrypter': async (dir) => {
     const config = { files: path.join(dir, 'sealed'), encrypt: true }
     return [await openFiles(original, config, { encrypter: reversing }), await openFiles(ours, config, { encrypter: reversing })]
@@ -69,7 +76,9 @@ function snapshot(session) {
   return { id: session.getId(), ...rest }
 }
 
-const isThere = (storage) => storage !== 'a MySQL table' || mysql.isAvailable()
+/** Storages on servers, and whether those can be reached. */
+const SERVERS = { 'a MySQL table': mysql, 'a PostgreSQL table': postgres }
+const isThere = (storage) => SERVERS[storage]?.isAvailable() ?? true
 
 describeOurs.each(Object.keys(STORAGES).filter(isThere))('a session in %s', (storage) => {
   describe.each([

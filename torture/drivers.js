@@ -14,6 +14,7 @@
 const path = require('node:path')
 const mysql = require('./mysql')
 const redis = require('./redis')
+const postgres = require('./postgres')
 
 const DRIVERS = {
   memory: {
@@ -48,6 +49,13 @@ const DRIVERS = {
     isAvailable: redis.isAvailable,
     options: (folder) => ({ driver: 'redis', connection: { url: redis.REDIS_URL, prefix: redis.prefixOf(folder) } }),
     drop: (folder) => redis.dropKeys(redis.prefixOf(folder)),
+  },
+  postgres: {
+    suite: 'postgres',
+    isShared: true,
+    isAvailable: postgres.isAvailable,
+    options: (folder) => ({ driver: 'database', connection: postgres.POSTGRES_URL, table: postgres.tableOf(folder) }),
+    drop: (folder) => postgres.dropTables(postgres.tableOf(folder)),
   },
 }
 

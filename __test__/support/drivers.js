@@ -22,6 +22,7 @@ const Database = require('better-sqlite3')
 
 const mysqlServer = require('../../torture/mysql')
 const redisServer = require('../../torture/redis')
+const postgresServer = require('../../torture/postgres')
 const { later } = require('./cleanup')
 
 const ID = /^[A-Za-z0-9_-]{40}$/
@@ -124,6 +125,29 @@ const redis = {
   age: (server, id, ms) => redisServer.use((client) => client.hSet(key(server, id), { lastActivity: Date.now() - ms })),
 }
 
+/** A statement about the table of a server. */
+const onPostgres = (server, sql, ...values) => postgresServer.query(sql.replace('TABLE_NAME', `"${server.config.table}"`), values)
+const postgres = {
+  faults: ['records'],
+  isShared: true,
+  isAvailable: postgresServer.isAvailable,
+  options: (dir) => {
+    const table = postgresServer.tableOf(dir)
+    if (table !== '') later(() => postgresServer.dropTables(table))
+    return { driver: 'database', connection: postgresServer.POSTGRES_URL, table, touchInterval: 0 }
+  },
+  ids: async (server) => (await onPostgres(server, 'SELECT "id" FROM TABLE_NAME')).map((row) => row.id),
+  read: async (server, id) => (await onPostgres(server, 'SELECT "payload" FROM TABLE_NAME WHERE "id" = $1', id))[0]?.payload,
+  plant: async (server, id, payload) => {
+    const text = Buffer.isBuffer(payload) ? payload.toString() : JSON.stringify(payload)
+    const sql = `INSERT INTO TABLE_NAME ("id", "payload", "lastActivity") VALUES ($1, $2, $3)
+      ON CONFLICT ("id") DO UPDATE SET "payload" = excluded."payload", "lastActivity" = excluded."lastActivity"`
+    await onPostgres(server, sql, id, text, Date.now())
+  },
+  remove: (server, id) => onPostgres(server, 'DELETE FROM TABLE_NAME WHERE "id" = $1', id),
+  age: (server, id, ms) => onPostgres(server, 'UPDATE TABLE_NAME SET "lastActivity" = $2 WHERE "id" = $1', id, Date.now() - ms),
+}
+
 const memory = {
   faults: ['records'],
   isShared: false,
@@ -157,6 +181,8 @@ const ALL = [
   { name: 'mysql, sealed', ...sealed(mysql) },
   { name: 'redis', ...redis },
   { name: 'redis, sealed', ...sealed(redis) },
+  { name: 'postgres', ...postgres },
+  { name: 'postgres, sealed', ...sealed(postgres) },
   { name: 'handler', ...handler },
   { name: 'handler, sealed', ...sealed(handler) },
 ]
