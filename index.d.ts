@@ -158,10 +158,10 @@ declare namespace NodeSession {
     files?: string | undefined
 
     /**
-     * Database of the drivers `'database'` and `'redis'`: its fields, or a URL such as `'redis://:password@host:6379/0'`.
+     * Database of the drivers `'database'` and `'redis'`: its fields, or a URL such as `'postgres://user:password@host/database'`.
      * @default false, which is an SQLite database in the file `<files>.sqlite`; with the driver `'redis'`, Redis on this machine
      */
-    connection?: false | string | SqliteConnection | RedisConnection | WaterlineConnection | undefined
+    connection?: false | string | SqliteConnection | RedisConnection | SqlConnection | WaterlineConnection | undefined
 
     /**
      * Table of the database driver, made when it is missing. A letter or `_`, then up to 62 letters, digits, `_` and `$`.
@@ -416,13 +416,35 @@ declare namespace NodeSession {
   /** A server by itself. */
   export type RedisAddress = string | { host: string; port?: number | string | undefined }
 
+  /** A database on a PostgreSQL, MySQL or MariaDB server. The `sails-` names are those that Waterline's adapters had. */
+  export interface SqlConnection {
+    adapter?: 'postgres' | 'postgresql' | 'sails-postgresql' | 'mysql' | 'mariadb' | 'sails-mysql' | undefined
+    /** Address with any of the other fields in it; those that stand beside it count more. */
+    url?: string | undefined
+    /** @default '127.0.0.1' */
+    host?: string | undefined
+    /** @default 5432, or 3306 for MySQL and MariaDB */
+    port?: number | string | undefined
+    /** Path of a Unix domain socket, in the place of a host; for PostgreSQL that of the folder it is in. */
+    socketPath?: string | undefined
+    /** @default 'postgres', or 'root' for MySQL and MariaDB */
+    user?: string | undefined
+    password?: string | undefined
+    /** The database. MySQL and MariaDB need one. @default the user's name, for PostgreSQL */
+    database?: string | undefined
+    /** Whether the connection is encrypted, and how the server proves who it is. `true` is an empty object. @default false */
+    ssl?: boolean | ConnectionTls | undefined
+    /** Most connections that one NodeSession has open, 1 to 1000. @default 10 */
+    poolSize?: number | undefined
+  }
+
   /** How a connection is encrypted, as `tls.connect` has it. Certificates and keys are PEM text, not paths. */
   export interface ConnectionTls {
     /** Certificates of the authorities that are trusted. @default those of Mozilla's list */
-    ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+    ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
     /** The client's own certificate, with `key`. */
-    cert?: string | Buffer | undefined
-    key?: string | Buffer | undefined
+    cert?: string | Uint8Array | undefined
+    key?: string | Uint8Array | undefined
     /** `false` believes any certificate. @default true */
     rejectUnauthorized?: boolean | undefined
     /** The name that the certificate is for. @default the host */

@@ -144,6 +144,7 @@ pub struct Manager {
 impl Manager {
     /// A manager for checked options.
     pub fn new(config: Config, clock: Clock) -> Result<Self> {
+        driver::check(&config)?;
         let secrets = config.secrets.all();
         let form = match config.encrypt {
             true => Form::Sealed(Sealer::new(

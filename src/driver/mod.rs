@@ -169,6 +169,26 @@ pub fn find(config: &Config) -> Result<&'static BuiltIn> {
     BUILT_IN.iter().find(is_it).ok_or_else(unknown)
 }
 
+/// Whether the certificates and keys that the configured driver was given can be read, so far as that is known before it is
+/// used.
+///
+/// # Errors
+///
+/// `ERR_SESSION_CONFIG` names the part of `connection.ssl`.
+pub fn check(config: &Config) -> Result<()> {
+    let Ok(BuiltIn {
+        engine: Some(_), ..
+    }) = find(config)
+    else {
+        return Ok(());
+    };
+    match config.database.as_ref().map(|it| it.connection.tls()) {
+        #[cfg(feature = "network")]
+        Ok(Some(tls)) => tls::client_config(tls).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// The driver as it is used: itself, but with the feature `faults` one whose operations panic where a test says so.
 pub fn as_tested(driver: Rc<dyn Driver>) -> Rc<dyn Driver> {
     #[cfg(feature = "faults")]

@@ -117,3 +117,74 @@ impl ServerCertVerifier for Unverified {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Tls = Tls {
+        authorities: None,
+        identity: None,
+        is_verified: true,
+        server_name: None,
+    };
+
+    fn pem(label: &str, base64: &str) -> Vec<u8> {
+        format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n").into_bytes()
+    }
+
+    fn complaint(tls: &Tls) -> String {
+        client_config(tls).unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn without_certificates_of_its_own_there_is_nothing_to_refuse() {
+        for is_verified in [true, false] {
+            let tls = Tls {
+                is_verified,
+                ..PLAIN
+            };
+            assert!(client_config(&tls).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_not_shown() {
+        for ca in [
+            pem("CERTIFICATE", "c2VjcmV0"),
+            pem("CERTIFICATE", "!secret!"),
+            pem("PRIVATE KEY", "c2VjcmV0"),
+        ] {
+            let tls = Tls {
+                authorities: Some(ca),
+                ..PLAIN
+            };
+            let told = complaint(&tls);
+            assert!(told.contains("`connection.ssl.ca`"), "{told}");
+            assert!(!told.contains("secret") && !told.contains("c2Vj"), "{told}");
+        }
+        let certificate = pem("CERTIFICATE", "c2VjcmV0");
+        for (cert, key, named) in [
+            (
+                pem("X", ""),
+                pem("PRIVATE KEY", "c2VjcmV0"),
+                "connection.ssl.cert",
+            ),
+            (
+                certificate.clone(),
+                pem("ENCRYPTED PRIVATE KEY", "c2VjcmV0"),
+                "connection.ssl.key",
+            ),
+            (
+                certificate,
+                pem("PRIVATE KEY", "c2VjcmV0"),
+                "connection.ssl.key",
+            ),
+        ] {
+            let identity = Some((cert, key));
+            let told = complaint(&Tls { identity, ..PLAIN });
+            assert!(told.contains(&format!("`{named}`")), "{told}");
+            assert!(!told.contains("c2Vj"), "{told}");
+        }
+    }
+}

@@ -68,6 +68,17 @@ new NodeSession({ secret: 'text', sameSite: true, lottery: false })
 new NodeSession({ secret: 'text', lottery: [2] })
 // @ts-expect-error this adapter is not supported
 new NodeSession({ secret: 'text', connection: { adapter: 'mongo', filename: '' } })
+new NodeSession({ secret: 'text', driver: 'database', connection: 'postgres://user:password@db.internal/app' })
+new NodeSession({
+  secret: 'text',
+  connection: {
+    adapter: 'postgres', host: 'db.internal', port: '5432', user: 'app', password: 'hidden', database: 'app', poolSize: 4,
+    ssl: { ca: [Buffer.alloc(0), 'pem'], rejectUnauthorized: true, servername: 'db' },
+  },
+})
+new NodeSession({ secret: 'text', connection: { adapter: 'sails-postgresql', url: 'postgres://db.internal/app', ssl: true } })
+// @ts-expect-error certificates are text or bytes
+new NodeSession({ secret: 'text', connection: { adapter: 'postgres', ssl: { ca: 5 } } })
 // @ts-expect-error an encrypter decrypts too
 new NodeSession({ secret: 'text' }, { encrypt: (text: string) => text })
 

@@ -25,7 +25,10 @@ impl Fields {
                 return Err(Error::config("connection.url", allowed));
             }
         };
-        let others = members.iter().filter(|(name, _)| name != "url");
+        let is_given = |value: &Setting| !matches!(value, Setting::Undefined);
+        let others = members
+            .iter()
+            .filter(|(name, value)| name != "url" && is_given(value));
         fields.extend(others.cloned());
         Ok(Self(fields))
     }

@@ -89,6 +89,15 @@ impl Connection {
         }
     }
 
+    /// How it is encrypted.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Connection::Sqlite(_) => None,
+            Connection::Redis(redis) => redis.tls.as_ref(),
+            Connection::Postgres(server) | Connection::MySql(server) => server.tls.as_ref(),
+        }
+    }
+
     /// Option `connection`, of the engine `usual` where it names none.
     pub(super) fn parse(
         options: &Options,
