@@ -5,29 +5,13 @@
  * is looked at and removed.
  */
 
-const { spawnSync } = require('node:child_process')
 const path = require('node:path')
+const { isListening } = require('./listening')
 
 const POSTGRES_URL = process.env.POSTGRES_URL ?? 'postgres://postgres@127.0.0.1:5432/test'
 
-/** Longest time to find out whether the server listens. Units: milliseconds. */
-const PATIENCE = 5000
-
-const PROBE = `const [host, port] = process.argv.slice(1)
-require('net').connect(port, host).on('connect', () => process.exit(0)).on('error', () => process.exit(1))`
-
-let isThere
-
-/** Whether the server listens. On CI it has to: there, a server that is missing makes tests fail. */
-function isAvailable() {
-  if (process.env.CI) return true
-  if (isThere === undefined) {
-    const { hostname, port } = new URL(POSTGRES_URL)
-    isThere = spawnSync(process.execPath, ['-e', PROBE, hostname, port || '5432'], { timeout: PATIENCE }).status === 0
-    if (!isThere) process.stderr.write(`skipped: no PostgreSQL at ${hostname}:${port || 5432}\n`)
-  }
-  return isThere
-}
+/** Whether the server listens. */
+const isAvailable = () => isListening(POSTGRES_URL, 5432)
 
 /** A table's name for what a run has on the server, from its folder, which no other run has. */
 const tableOf = (folder) => path.basename(folder).replace(/\W/g, '_').toLowerCase()

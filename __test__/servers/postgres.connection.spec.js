@@ -4,13 +4,12 @@
  * How a PostgreSQL server is reached: by TCP and TLS, by a socket, by a URL; and what is told when it is not.
  */
 
-const { spawnSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
 
 const { ours, describeOurs } = require('../support/packages')
 const { Postgres, describePostgres } = require('../support/postgres')
-const { tempDir } = require('../support/cleanup')
+const { makeCertificates } = require('../support/certificates')
 const { open } = require('../support/servers')
 const { freshId } = require('../support/cookies')
 
@@ -18,23 +17,10 @@ jest.setTimeout(60000)
 
 const PASSWORD = 'hidden-4711 "\\ß'
 
-let dir
 let database
+let files
 
-function openssl(...args) {
-  const { status, stderr } = spawnSync('openssl', args, { cwd: dir, encoding: 'utf8' })
-  if (status !== 0) throw new Error(stderr)
-}
-
-/** A certificate that the test's own authority has signed. */
-function certify(name, ...extensions) {
-  openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-  fs.writeFileSync(path.join(dir, `${name}.ext`), extensions.join('\n'))
-  const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`]
-  openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...by)
-}
-
-const pem = (name) => fs.readFileSync(path.join(dir, name), 'utf8')
+const pem = (name) => fs.readFileSync(files[name], 'utf8')
 const table = () => `t${freshId().replace(/\W/g, '').slice(0, 12)}`
 
 /** Opens a site on the server, and makes a visit that stores something; gives what was reported. */
@@ -61,37 +47,29 @@ async function fails(fields, text, code) {
 
 const describeBoth = describeOurs === describe ? describePostgres : describe.skip
 
-function certifyAll() {
-  dir = tempDir()
-  fs.chmodSync(dir, 0o755)
-  openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Own CA')
-  certify('server', 'subjectAltName=IP:127.0.0.1,DNS:db.internal')
-  certify('certified', 'extendedKeyUsage=clientAuth')
-}
-
 describeBoth('a PostgreSQL server with TLS of an authority of its own', () => {
   beforeAll(async () => {
-    certifyAll()
+    files = makeCertificates()
+    files.other = path.join(path.dirname(files.ca), 'ca.key')
     database = await Postgres.start()
-    database.keep('server.key', pem('server.key'))
-    for (const name of ['server.pem', 'ca.pem']) database.keep(name, pem(name))
-    database.configure('ssl=on', "ssl_cert_file='server.pem'", "ssl_key_file='server.key'", "ssl_ca_file='ca.pem'")
+    for (const name of ['ca', 'cert', 'key']) database.keep(`${name}.pem`, pem(name))
+    database.configure('ssl=on', "ssl_cert_file='cert.pem'", "ssl_key_file='key.pem'", "ssl_ca_file='ca.pem'")
     await database.end('SIGINT')
     await database.begin()
-    for (const name of ['app', 'safe', 'certified']) {
+    for (const name of ['app', 'safe', 'localhost']) {
       await database.sql(`CREATE ROLE ${name} LOGIN PASSWORD '${PASSWORD}'`)
       await database.sql(`GRANT ALL ON SCHEMA public TO ${name}`)
     }
   })
 
   test('is reached with its certificate, by its address or its name', async () => {
-    await works({ user: 'safe', ssl: { ca: pem('ca.pem') } })
-    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca.pem'))], servername: 'db.internal' } })
+    await works({ user: 'safe', ssl: { ca: pem('ca') } })
+    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca'))], servername: 'localhost' } })
   })
 
   test('is refused when nobody we trust has signed its certificate, or it is another name\'s', async () => {
     await fails({ ssl: true }, /UnknownIssuer/)
-    await fails({ ssl: { ca: pem('ca.pem'), servername: 'db.example' } }, /not valid for name/)
+    await fails({ ssl: { ca: pem('ca'), servername: 'db.example' } }, /not valid for name/)
   })
 
   test('is reached without a proof where that is asked for', async () => {
@@ -100,8 +78,8 @@ describeBoth('a PostgreSQL server with TLS of an authority of its own', () => {
 
   test('refuses who comes without TLS or without a certificate', async () => {
     await fails({ user: 'safe' }, /no pg_hba.conf entry/, '28000')
-    await fails({ user: 'certified', ssl: { ca: pem('ca.pem') } }, /certificate/)
-    await works({ user: 'certified', ssl: { ca: pem('ca.pem'), cert: pem('certified.pem'), key: pem('certified.key') } })
+    await fails({ user: 'localhost', ssl: { ca: pem('ca') } }, /certificate/)
+    await works({ user: 'localhost', ssl: { ca: pem('ca'), cert: pem('cert'), key: pem('key') } })
   })
 
   test('is reached by a socket and by a URL', async () => {
@@ -128,7 +106,7 @@ describeBoth('a PostgreSQL server with TLS of an authority of its own', () => {
     const made = (ssl) => () => new ours.NodeSession({ secret: 'x'.repeat(32), driver: 'database', connection: database.connection({ ssl }) })
     const broken = '-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n'
     expect(made({ ca: broken })).toThrow(expect.objectContaining({ code: 'ERR_SESSION_CONFIG', message: expect.stringMatching(/connection\.ssl\.ca/) }))
-    expect(made({ cert: pem('certified.pem'), key: pem('server.key') })).toThrow(/connection\.ssl\.key/)
-    expect(made({ cert: pem('certified.pem'), key: pem('certified.key') })).not.toThrow()
+    expect(made({ cert: pem('cert'), key: pem('other') })).toThrow(/connection\.ssl\.key/)
+    expect(made({ cert: pem('cert'), key: pem('key') })).not.toThrow()
   })
 })

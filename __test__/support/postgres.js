@@ -41,10 +41,10 @@ function isRunning(pid) {
   }
 }
 
-/** Who may come from where, and how they prove who they are: `app` by a password, `certified` by a certificate too. */
+/** Who may come from where, and how they prove who they are: `app` by a password, `localhost` by a certificate too. */
 const ACCESS = `local all all trust
 host all postgres 127.0.0.1/32 trust
-hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-full
+hostssl all localhost 127.0.0.1/32 scram-sha-256 clientcert=verify-full
 hostssl all safe 127.0.0.1/32 scram-sha-256
 host all app,crowd 127.0.0.1/32 scram-sha-256
 `
