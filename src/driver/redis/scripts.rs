@@ -68,8 +68,8 @@ return redis.call('HMGET', KEYS[1], 'payload', 'lastActivity')",
 /// Arguments: payload, last activity, time to live. Gives 1, or 0 for a key that is there.
 pub(super) static CREATE: Script = Script::new(
     "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'lastActivity', ARGV[2])
 local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'payload', ARGV[1], 'lastActivity', ARGV[2])
 local ahead = math.max(0, ARGV[2] - (time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[3] + ahead))
 return 1",
@@ -84,8 +84,8 @@ if stored ~= ARGV[1] then
   if #stored > tonumber(ARGV[5]) then return 2 end
   return stored
 end
-redis.call('HSET', KEYS[1], 'payload', ARGV[2], 'lastActivity', ARGV[3])
 local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'payload', ARGV[2], 'lastActivity', ARGV[3])
 local ahead = math.max(0, ARGV[3] - (time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[4] + ahead))
 return 1",
@@ -108,8 +108,8 @@ pub(super) static TOUCH: Script = Script::new(
     "local last = redis.call('HGET', KEYS[1], 'lastActivity')
 if not last then return 0 end
 last = math.max(tonumber(last) or 0, ARGV[1])
-if last == tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'lastActivity', ARGV[1]) end
 local time = redis.call('TIME')
+if last == tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'lastActivity', ARGV[1]) end
 local ahead = math.max(0, last - (time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[2] + ahead))
 return 1",
