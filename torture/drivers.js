@@ -53,6 +53,7 @@ const DRIVERS = {
   postgres: {
     suite: 'postgres',
     isShared: true,
+    isSlow: true,
     isAvailable: postgres.isAvailable,
     options: (folder) => ({ driver: 'database', connection: postgres.POSTGRES_URL, table: postgres.tableOf(folder) }),
     drop: (folder) => postgres.dropTables(postgres.tableOf(folder)),
