@@ -109,7 +109,7 @@ const MODEL = {
 const READERS = {
   name: 'readers',
   title: 'log-outs by requests that only read and overlap, in 2 processes',
-  sizes: { quick: { requests: 20000 }, full: { requests: 1000000 }, peer: { requests: 10000 } },
+  sizes: { quick: { requests: 20000 }, brief: { requests: 6000 }, full: { requests: 1000000 }, peer: { requests: 10000 } },
   run: async (subject, size) => {
     if (!subject.isShared) return undefined
     return inShares(subject, [[2, size]], async (fleet) => {
@@ -122,7 +122,7 @@ const READERS = {
 const LOG_OUTS = {
   name: 'log-outs',
   title: 'sessions that slower requests bring back after a log-out',
-  sizes: { quick: { trials: 1200 }, full: { trials: 10000 }, peer: { trials: 400 } },
+  sizes: { quick: { trials: 1200 }, brief: { trials: 400 }, full: { trials: 10000 }, peer: { trials: 400 } },
   run: (subject, { trials }) => {
     const ways = subject.kind === 'ours' ? WAYS : COMMON_WAYS
     const shares = subject.isShared ? [[1, trials / 2], [2, trials / 2]] : [[1, trials]]
@@ -133,7 +133,7 @@ const LOG_OUTS = {
   },
 }
 
-const COUNT_SIZES = { quick: { one: 180, four: 20 }, full: { one: 1500, four: 500 }, peer: { one: 20, four: 20 } }
+const COUNT_SIZES = { quick: { one: 180, four: 20 }, brief: { one: 60, four: 20 }, full: { one: 1500, four: 500 }, peer: { one: 20, four: 20 } }
 
 const INCREMENTS = {
   name: 'increments',
