@@ -116,7 +116,7 @@ describe.each(storesWhere())('the store over %s', (name, row) => {
   })
 
   test('a session ends with its cookie, to the millisecond', async () => {
-    await store.set('short', session({}, 150))
+    await store.set('short', session({}, 1000))
     await store.set('long', session({}, 60000))
     const { expires } = (await store.get('short')).cookie
     expect(await store.length()).toBe(2)

@@ -71,9 +71,7 @@ for (const [name, value] of Object.entries(binding)) {
 const NodeSession = require(ROOT)
 const { SessionError, EncryptedStore } = NodeSession
 const { compileTrust } = require('../../lib/util')
-const Store = require('../../express-session')
-const { Records } = require('../../lib/express-session/records')
-const { Engine } = require('../../lib/engine')
+const { useRecords } = require('./records')
 
 process.on('uncaughtException', (error) => complain(`uncaught ${error && error.stack}`))
 process.on('unhandledRejection', (error) => complain(`unhandled ${error && error.stack}`))
@@ -243,34 +241,6 @@ async function useHandler() {
   await within('read', (done) => handler.read(id, (answer) => done(text(answer))))
   await within('destroy', (done) => handler.destroy(id, (error) => done(take(error, 'destroy'))))
   attempt('gc', () => handler.gc(600000))
-}
-
-/** A store for express-session, and what is moved to another storage. */
-async function useStore() {
-  const own = { driver: driver === 'custom' ? 'memory' : driver, files: folder, lottery: [1, 1] }
-  const store = attempt('new Store', () => new Store(own))
-  if (store === undefined) return
-  store.on('corrupt', (error) => take(error, 'event corrupt'))
-  const session = (ms) => ({ cookie: { expires: new Date(Date.now() + ms) } })
-  const calls = {
-    set: (done) => store.set('a', session(60000), done),
-    get: (done) => store.get('a', done),
-    touch: (done) => store.touch('a', session(90000), done),
-    'touch that cuts short': (done) => store.touch('a', session(30000), done),
-    all: (done) => store.all(done),
-    load: (done) => store.load('a', done),
-    destroy: (done) => store.destroy('a', done),
-    clear: (done) => store.clear(done),
-  }
-  for (const [name, call] of Object.entries(calls)) await within(name, (done) => call((error) => done(take(error, name))))
-  await within('close a store', (done) => store.close().then(done))
-  const records = attempt('new Engine', () => new Records(new Engine({ ...own, secret: SECRET })))
-  if (records === undefined) return
-  const id = 'B'.repeat(40)
-  for (const [method, ...more] of [['carry', '{}', 5], ['carryOver', '{}', 6], ['takeAlong'], ['remove']]) {
-    const done = records.keep(method, id, ...more)
-    await within(method, (end) => done.then(end, (error) => end(take(error, method))))
-  }
 }
 
 /** Requests of one session that take turns, one of which goes away while it waits. */
@@ -447,7 +417,8 @@ async function tour() {
   await useLocks(first?.cookie)
   await useFresh(first?.cookie)
   await useHandler()
-  await useStore()
+  const own = { driver: driver === 'custom' ? 'memory' : driver, files: folder, lottery: [1, 1], secret: SECRET }
+  await useRecords(own, { attempt, within, take })
   await logOut()
   if (driver === 'custom') await useLate()
   await useSessions()

@@ -242,7 +242,8 @@ class Store extends EventEmitter {
   #watch() {
     if (this.#isWatching) return
     this.#isWatching = true
-    const look = () => this.#records.keep('read', native.generateId()).then(
+    const ask = async () => this.#records.keep('read', native.generateId())
+    const look = () => ask().then(
       () => {
         this.#isWatching = false
         this.#turn(true)

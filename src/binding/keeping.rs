@@ -17,11 +17,13 @@ use crate::clock::Millis;
 use crate::driver::Cursor;
 use crate::error::{Code, Error, Result};
 use crate::manager::{Backing, Carried};
+use crate::panics::point;
 use crate::session_id::SessionId;
 
 /// The id of the record that stands for a session which another library calls `name`.
 #[napi(catch_unwind)]
 pub fn standing_for(name: Text) -> String {
+    point("entry");
     SessionId::standing_for(name.as_str()).as_str().to_owned()
 }
 
