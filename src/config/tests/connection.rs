@@ -101,6 +101,7 @@ fn a_url_says_the_same_and_fields_beside_it_count_more() {
     let both = map([
         ("url", text("mysql://web@db/shop")),
         ("host", text("other")),
+        ("adapter", Undefined),
     ]);
     let both = server(led("Database", both));
     assert_eq!(both.address, tcp("other", 3306));
