@@ -39,6 +39,8 @@ export declare class NodeSession {
   get readTimeout(): number
   /** How long a record that a handler keeps has to live after its activity was recorded, in milliseconds. */
   get recordLifetime(): number
+  /** Closes connections to servers; the next operation makes new ones. */
+  disconnect(): void
 }
 
 /** Which proxies are believed. */

@@ -85,7 +85,10 @@ declare class NodeSession extends EventEmitter<NodeSession.Events> {
    */
   ready(): Promise<void>
 
-  /** Waits until the saves that are under way have ended, but not for longer than five seconds. May be called again. */
+  /**
+   * Waits until the saves that are under way have ended, but not for longer than five seconds, and closes connections to
+   * database servers. May be called again; what is stored or loaded after it makes new connections.
+   */
   close(): Promise<void>
 
   /** The options with their defaults. Kept for code written against node-session 1.x; holds the secret, so never log it. */

@@ -10,7 +10,7 @@ const { EventEmitter } = require('node:events')
 const util = require('node:util')
 const { merge } = require('./lib/config')
 const { compileTrust } = require('./lib/util')
-const { SessionError } = require('./lib/errors')
+const { SessionError, reasonOf } = require('./lib/errors')
 const { identify, lockOf, start } = require('./lib/visits')
 const native = require('./lib/native')
 const { kNumber } = require('./lib/symbols')
@@ -199,7 +199,7 @@ NodeSession.prototype.ready = function ready() {
 }
 
 /**
- * Waits until the saves that are under way have ended, but not for longer than five seconds.
+ * Waits until the saves that are under way have ended, but not for longer than five seconds, and closes connections to servers.
  *
  * @public
  * @returns {Promise<void>}
@@ -223,7 +223,7 @@ NodeSession.prototype.__report = function __report(event, error, request, respon
     }
   } else if (event === 'error' && Date.now() - this.__warnedAt >= WARNING_INTERVAL) {
     this.__warnedAt = Date.now()
-    process.emitWarning(error.message, { type: 'SessionWarning', code: error.code })
+    process.emitWarning(error.message, { type: 'SessionWarning', code: error.code, detail: reasonOf(error) })
   }
 }
 

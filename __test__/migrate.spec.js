@@ -301,6 +301,7 @@ describe('the command line', () => {
     const thrown = config(dir, 'thrown.js', 'throw new Error("not today")')
     const text = config(dir, 'text.txt', '{}')
     const list = config(dir, 'list.json', '[]')
+    fs.mkdirSync(path.join(dir, 'sessions'))
     const good = '{"driver":"file","files":"sessions"}'
     const cases = [
       [[], /no command is given/],
@@ -315,7 +316,12 @@ describe('the command line', () => {
       [['migrate', '--from', good, '--to', thrown], /--to: `thrown\.js` cannot be loaded: not today/],
       [['migrate', '--from', text, '--to', good], /must be a \.json, \.js, \.cjs or \.mjs file/],
       [['migrate', '--from', list, '--to', good], /--from: the options of a NodeSession are an object/],
+      [['migrate', '--from', '{"driver":"flie"}', '--to', good], /--from: there is no driver `flie` here, only file, database, redis/],
+      [['migrate', '--from', good, '--to', '{"store":{}}'], /--to: what a store of express-session keeps cannot be moved/],
       [['migrate', '--from', '{"driver":"memory"}', '--to', good], /--from: the sessions of the driver `memory`/],
+      [['migrate', '--from', '{"driver":"file","files":"none"}', '--to', good], /--from: there is no `none`/],
+      [['migrate', '--from', '{"driver":"database"}', '--to', good], /--from: there is no `.*sessions\.sqlite`/],
+      [['migrate', '--from', '{"driver":"database","connection":"sqlite:none.sqlite"}', '--to', good], /--from: there is no `none\.sqlite`/],
       [['migrate', '--from', good, '--to', '{"lifetime":-1}'], /--to: .*lifetime/],
       [['migrate', '--from', good, '--to', '{"encrypt":true}'], /--to: option `encrypt` needs option `secret`/],
     ]
@@ -344,6 +350,7 @@ describe('the command line', () => {
 
   test('a source without sessions is no fault', async () => {
     const dir = tempDir()
+    fs.mkdirSync(path.join(dir, 'sessions'))
     expect(await migrate(filesIn(dir), tableIn(dir))).toMatchObject({ code: 0, counts: [0, 0, 0, 0] })
   })
 })

@@ -4,12 +4,22 @@
  * `ready()` tells whether the storage answers (requirement 114).
  */
 
+const { spawnSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
 
 const { ours, describeOurs } = require('./support/packages')
 const { SECRET } = require('./support/cookies')
 const { tempDir } = require('./support/cleanup')
+
+/** Saves a session below something that is no folder. */
+const REFUSED = `
+  const NodeSession = require(process.argv[1])
+  const sessions = new NodeSession({ secret: '${SECRET}', files: process.execPath + '/sessions' })
+  const request = { headers: {}, socket: {} }
+  const response = new (require('http').ServerResponse)(request)
+  sessions.startSession(request, response, () => response.end())
+`
 
 const make = (options) => new ours.NodeSession({ secret: SECRET, ...options })
 
@@ -42,5 +52,14 @@ describeOurs('ready', () => {
     await expect(sessions.ready()).rejects.toThrow('not yet')
     answer = ''
     await expect(sessions.ready()).resolves.toBeUndefined()
+  })
+})
+
+describeOurs('a storage that refuses, and that nobody listens for', () => {
+  test('is warned of with its own words', async () => {
+    const child = spawnSync(process.execPath, ['-e', REFUSED, path.join(__dirname, '..')], { encoding: 'utf8' })
+    expect(child.stderr).toContain('SessionWarning: cannot write a session file in ')
+    expect(child.stderr).toContain('Not a directory')
+    expect(child.status).toBe(0)
   })
 })

@@ -82,12 +82,13 @@ SessionManager.prototype.__makeEngine = function __makeEngine(name, driver) {
 }
 
 /**
- * Waits until no engine has an operation under way, and closes connections of JavaScript's; but not for longer than `limit`
- * milliseconds each.
+ * Waits until no engine has an operation under way, but not for longer than `limit` milliseconds, and closes connections to
+ * storages; those of JavaScript's within as long again.
  */
 SessionManager.prototype.__drained = async function __drained(limit) {
   const close = async (engine) => {
     await engine.drained(limit)
+    engine.native.disconnect()
     await engine.storage?.close?.(limit)
   }
   await Promise.all([...this.__engines.values()].map(close))

@@ -25,6 +25,20 @@ class SessionError extends Error {
   }
 }
 
+/** Causes that the engine told: a storage's own words, without ids, payloads and passwords. */
+const reasons = new WeakSet()
+
+/**
+ * What the storage said, where that may be shown: what an application's own handler said may hold anything.
+ *
+ * @private
+ * @param {SessionError} error
+ * @returns {string | undefined}
+ */
+function reasonOf(error) {
+  return reasons.has(error.cause) ? error.cause.message : undefined
+}
+
 /**
  * The error that a report of the addon stands for.
  *
@@ -38,8 +52,9 @@ function toError(report) {
   if (reason !== undefined) {
     cause = new Error(reason.message)
     if (reason.code !== undefined) cause.code = reason.code
+    reasons.add(cause)
   }
   return new SessionError(report.code, report.message, cause)
 }
 
-module.exports = { SessionError, toError }
+module.exports = { SessionError, toError, reasonOf }

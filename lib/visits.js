@@ -16,7 +16,9 @@ const Store = require('./store/Store')
 const debug = debuglog('node-session')
 
 function trace(what, session, report) {
-  if (debug.enabled) debug('%s %s… %s', what, String(session.getId()).slice(0, 6), report === undefined ? '' : report.code)
+  if (!debug.enabled) return
+  const why = [report?.code, report?.reason?.message].filter(Boolean).join(': ')
+  debug('%s %s… %s', what, String(session.getId()).slice(0, 6), why)
 }
 
 // What is made for every request is made by constructors, and kept in lists that are linked. Of arrays and objects written

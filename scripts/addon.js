@@ -23,11 +23,17 @@ function addonFile() {
   return path.join(ROOT, `node-session.${platform}-${arch}${abi}.node`)
 }
 
-/** Where cargo puts the library. */
-function libraryFile() {
+/** What cargo calls this machine, such as `x86_64-unknown-linux-gnu`. */
+function hostTarget() {
+  const { stdout } = spawnSync('rustc', ['-vV'], { encoding: 'utf8' })
+  return /^host: (\S+)$/m.exec(stdout)?.[1]
+}
+
+/** Where cargo puts the library that is built for `host`. */
+function libraryFile(host) {
   const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
   const target = process.env.CARGO_TARGET_DIR || path.join(ROOT, 'target')
-  return path.join(target, 'release', `libnode_session.${suffix}`)
+  return path.join(target, host, 'release', `libnode_session.${suffix}`)
 }
 
 function newest(file) {
@@ -55,11 +61,14 @@ function hasCargo() {
  * @returns {boolean} whether that succeeded
  */
 function build() {
-  const { status } = spawnSync('cargo', ['build', '--release', '--locked'], { cwd: ROOT, stdio: 'inherit' })
+  const host = hostTarget()
+  if (host === undefined) return false
+  // Named, as `napi build` does, so that the two share what they have built.
+  const { status } = spawnSync('cargo', ['build', '--release', '--locked', '--target', host], { cwd: ROOT, stdio: 'inherit' })
   if (status !== 0) return false
   // Renamed into place, so that a process that has the old one loaded keeps it.
   const draft = `${addonFile()}.new`
-  fs.copyFileSync(libraryFile(), draft)
+  fs.copyFileSync(libraryFile(host), draft)
   fs.renameSync(draft, addonFile())
   return true
 }

@@ -25,7 +25,7 @@ mod tests;
 mod timer;
 mod turns;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ pub struct Manager {
     writer: CookieWriter,
     form: Rc<Form>,
     clock: Clock,
-    built_in: OnceCell<Result<Backing>>,
+    built_in: RefCell<Option<Result<Backing>>>,
     breaker: Rc<Breaker>,
     activity: Rc<Activity>,
     is_sweeping: Cell<bool>,
@@ -160,7 +160,7 @@ impl Manager {
             form: Rc::new(form),
             breaker: Rc::new(Breaker::new(clock.clone())),
             clock,
-            built_in: OnceCell::new(),
+            built_in: RefCell::default(),
             activity: Rc::default(),
             is_sweeping: Cell::new(false),
             swept_at: Cell::default(),
@@ -183,13 +183,25 @@ impl Manager {
     ///
     /// `ERR_SESSION_CONFIG` when there is no driver of that name: in the original's words.
     pub fn built_in(&self) -> Result<Backing> {
-        self.built_in.get_or_init(|| self.make_built_in()).clone()
+        if let Some(made) = &*self.built_in.borrow() {
+            return made.clone();
+        }
+        let made = self.make_built_in();
+        *self.built_in.borrow_mut() = Some(made.clone());
+        made
     }
 
     /// A sentence that the application should be warned with, once: the built-in driver learnt of it while it was used.
     pub fn take_warning(&self) -> Option<String> {
-        let backing = self.built_in.get()?.as_ref().ok()?;
-        backing.driver.take_warning()
+        let made = self.built_in.borrow();
+        made.as_ref()?.as_ref().ok()?.driver.take_warning()
+    }
+
+    /// Closes connections to servers as soon as nothing is under way on them. The next operation makes new ones.
+    pub fn disconnect(&self) {
+        let has_connections =
+            |made: &mut Result<Backing>| matches!(made, Ok(made) if made.driver.has_connections());
+        self.built_in.borrow_mut().take_if(has_connections);
     }
 
     fn make_built_in(&self) -> Result<Backing> {

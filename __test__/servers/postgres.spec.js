@@ -173,7 +173,7 @@ function fails() {
     await other.query('BEGIN')
     await other.query(`SELECT 1 FROM "${table}" FOR UPDATE`)
     const { found, told } = await inTime(server, agent, ['state', 2])
-    expect([found.user, told]).toEqual(['bob', ['error ERR_SESSION_TIMEOUT']])
+    expect([found.user, told]).toEqual(['bob', ['error ERR_SESSION_WRITE']])
     // Others are not held up.
     expect((await inTime(server, server.agent(), ['put', 'user', 'eve'])).told).toEqual([])
     await other.end()

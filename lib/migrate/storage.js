@@ -12,6 +12,8 @@ const { Engine } = require('../engine')
 const { merge } = require('../config')
 const { Records } = require('../express-session/records')
 
+/** The drivers whose sessions others can reach. */
+const MOVABLE = ['file', 'database', 'redis']
 const MODULES = ['.js', '.cjs', '.mjs']
 
 /** A command line that cannot be followed. */
@@ -53,6 +55,26 @@ async function read(config, flag) {
   }
 }
 
+/** The file or folder in which such options keep sessions; `undefined` where a server has them. */
+function placeOf({ driver, files, connection }) {
+  if (/^([Ff]ile|[Nn]ative)$/.test(driver)) return files
+  if (!/^[Dd]atabase$/.test(driver)) return undefined
+  const filename = typeof connection === 'string' ? /^sqlite:(?:\/\/)?(.*)/.exec(connection)?.[1] : connection?.filename
+  if (filename !== undefined) return decodeURIComponent(filename)
+  return connection ? undefined : `${files}.sqlite`
+}
+
+/**
+ * A storage that sessions are moved from has to be there: opening it would make it.
+ *
+ * @private
+ * @throws {Refused}
+ */
+function mustExist(flag, options) {
+  const place = placeOf(options)
+  if (place !== undefined && !fs.existsSync(place)) throw new Refused(`${flag}: there is no \`${place}\``)
+}
+
 /**
  * The records of the storage that a config describes.
  *
@@ -67,16 +89,22 @@ async function openStorage(flag, config) {
   if (options === null || typeof options !== 'object' || Array.isArray(options)) {
     throw new Refused(`${flag}: the options of a NodeSession are an object`)
   }
+  if (options.store) throw new Refused(`${flag}: what a store of express-session keeps cannot be moved (option \`store\`)`)
   if (options.encrypt && !options.secret) throw new Refused(`${flag}: option \`encrypt\` needs option \`secret\``)
   let engine
+  const merged = merge({ ...options, secret: options.secret || native.generateId() })
   try {
-    engine = new Engine(merge({ ...options, secret: options.secret || native.generateId() }))
+    engine = new Engine(merged)
   } catch (error) {
     throw new Refused(`${flag}: ${error.message}`)
   }
   if (engine.driver === 'memory') {
     throw new Refused(`${flag}: the sessions of the driver \`memory\` are in one process only, and end with it`)
   }
+  if (!MOVABLE.includes(engine.driver)) {
+    throw new Refused(`${flag}: there is no driver \`${engine.driver}\` here, only ${MOVABLE.join(', ')}`)
+  }
+  if (flag === '--from') mustExist(flag, merged)
   return new Records(engine)
 }
 

@@ -207,6 +207,15 @@ impl NodeSession {
         engine.map_or(0.0, |engine| engine.manager.record_lifetime().0 as f64)
     }
 
+    /// Closes connections to servers; the next operation makes new ones.
+    #[napi(catch_unwind)]
+    pub fn disconnect(&self) {
+        point("entry");
+        if let Some(engine) = self.number.and_then(registry::engine) {
+            engine.manager.disconnect();
+        }
+    }
+
     fn with(&self, ask: impl FnOnce(&Engine) -> bool) -> bool {
         self.number
             .and_then(registry::engine)

@@ -101,6 +101,10 @@ impl Driver for Faulty {
         self.0.shares_leases()
     }
 
+    fn has_connections(&self) -> bool {
+        self.0.has_connections()
+    }
+
     fn take_warning(&self) -> Option<String> {
         self.0.take_warning()
     }

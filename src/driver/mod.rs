@@ -333,6 +333,11 @@ pub trait Driver: fmt::Debug {
         false
     }
 
+    /// Whether it keeps connections open, which go when it is dropped.
+    fn has_connections(&self) -> bool {
+        false
+    }
+
     /// Gives `owner` the lease of `id` for `lease` from `now` on, unless another has it: for lock mode only.
     ///
     /// Of two owners who ask at the same time, in whatever process, one gets it. A lease ends by `release` or at

@@ -31,8 +31,6 @@ pub(super) enum Failure {
     Unreached(Reason),
     /// The connection ended: what was asked may have been done or not.
     Broken(Reason),
-    /// The server itself gave it up after the time it had been given, and did nothing.
-    Late,
     /// The server refused, and did nothing.
     Refused(Reason),
     /// The record is not one that can be used.
@@ -211,7 +209,6 @@ impl Failure {
     fn into_error(self, does: Does, name: &str) -> Error {
         let reason = match self {
             Failure::Unusable(error) => return error,
-            Failure::Late => return late(does, name),
             // Silence, which opens the circuit, whatever was asked.
             Failure::Unreached(reason) if reason.code.as_deref() == Some("ETIMEDOUT") => {
                 return late(does, name).because(reason.message, reason.code);
@@ -380,6 +377,10 @@ impl<S: Server> Driver for Remote<S> {
     }
 
     fn shares_leases(&self) -> bool {
+        true
+    }
+
+    fn has_connections(&self) -> bool {
         true
     }
 

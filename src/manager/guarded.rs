@@ -181,6 +181,10 @@ impl Driver for Guarded {
         self.driver.shares_leases()
     }
 
+    fn has_connections(&self) -> bool {
+        self.driver.has_connections()
+    }
+
     fn take_warning(&self) -> Option<String> {
         self.driver.take_warning()
     }

@@ -29,7 +29,15 @@ impl Fields {
         let others = members
             .iter()
             .filter(|(name, value)| name != "url" && is_given(value));
-        fields.extend(others.cloned());
+        for (name, value) in others {
+            // The same word as in a URL, so that the object's is found.
+            let name = match name.as_str() {
+                "username" => "user",
+                "tls" => "ssl",
+                name => name,
+            };
+            fields.push((name.to_owned(), value.clone()));
+        }
         Ok(Self(fields))
     }
 
@@ -62,6 +70,13 @@ impl Fields {
             others.join(", ")
         );
         Err(Error::new(Code::Config, message))
+    }
+
+    /// Whether nothing else is given.
+    pub(super) fn has_only(&self, names: &[&str]) -> bool {
+        self.0
+            .iter()
+            .all(|(name, _)| names.contains(&name.as_str()))
     }
 
     /// A text that is not empty.

@@ -127,12 +127,21 @@ fn addresses(fields: &Fields, name: &str, port: u16) -> Result<Option<Vec<Addres
         Setting::List(list) if !list.is_empty() => list,
         _ => return Err(refused()),
     };
-    let address = |server: &Setting| match server {
-        Setting::Map(members) => Fields::of_object(members)?.tcp(port),
-        Setting::Text(text) if text.contains("://") => Fields::of_url(text)?.tcp(port),
-        Setting::Text(text) => Fields::of_url(&format!("redis://{text}"))?.tcp(port),
+    let given = |server: &Setting| match server {
+        Setting::Map(members) => Fields::of_object(members),
+        Setting::Text(text) if text.contains("://") => Fields::of_url(text),
+        Setting::Text(text) => Fields::of_url(&format!("redis://{text}")),
         _ => Err(refused()),
     };
-    let all: Result<Vec<_>> = list.iter().map(address).collect();
-    all.map(Some).map_err(|_| refused())
+    let mut addresses = Vec::new();
+    for server in list {
+        let fields = given(server).map_err(|_| refused())?;
+        // What is said of one server alone would be lost: a password, or that it is encrypted.
+        if !fields.has_only(&["adapter", "host", "port"]) {
+            let allowed = "a list of hosts and ports: `user`, `password` and `ssl` stand beside it, for all of them";
+            return Err(field_error(name, allowed));
+        }
+        addresses.push(fields.tcp(port).map_err(|_| refused())?);
+    }
+    Ok(Some(addresses))
 }

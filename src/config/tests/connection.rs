@@ -98,6 +98,9 @@ fn a_url_says_the_same_and_fields_beside_it_count_more() {
     assert_eq!(from_url.database, "shop");
     assert_eq!(from_url.pool_size, 3);
     assert!(!from_url.tls.unwrap().is_verified);
+    let unverified = map([("rejectUnauthorized", Bool(false))]);
+    let both = map([("url", text("rediss://cache")), ("tls", unverified)]);
+    assert!(!redis(led("redis", both)).tls.unwrap().is_verified);
     let both = map([
         ("url", text("mysql://web@db/shop")),
         ("host", text("other")),
@@ -232,6 +235,11 @@ fn what_cannot_be_a_connection_is_refused_with_what_can() {
             of("postgres", "ssl", map([("cert", text("/etc/cert.pem"))])),
             "option `connection.ssl.cert` must be PEM text, such as fs.readFileSync('cert.pem') gives, and not the path of a \
              file",
+        ),
+        (
+            of("redis", "nodes", list([text("rediss://:canary@a:7000")])),
+            "option `connection.nodes` must be a list of hosts and ports: `user`, `password` and `ssl` stand beside it, for all \
+             of them",
         ),
         (
             of("redis", "nodes", list([])),

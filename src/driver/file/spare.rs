@@ -3,15 +3,15 @@
 //! Spare and record change places, so that a save makes and removes no file, which is most of what a save costs. Knows
 //! nothing of who may change the record: whoever comes here has locked it.
 //!
-//! A reader takes no lock, and may still have the file open when it is written over. Its times tell: while it is written
-//! over, the time of last access is [`WRITING`]; afterwards both times are new. A reader that finds them the same before and
-//! after has read one whole text (`record.rs`).
+//! A reader takes no lock, and may still have the file open when it is written over. Its mode and its times tell: while it is
+//! written over, its mode is [`WRITING`]; afterwards its times are new. A reader that finds them the same before and after has
+//! read one whole text (`record.rs`).
 
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::draft::{FILE_MODE, PREFIX, exchange, times};
@@ -21,11 +21,8 @@ use crate::session_id::SessionId;
 
 /// Largest payload in bytes whose session has a spare: it takes up the room of a session once more.
 pub(super) const MOST_KEPT: usize = 64 << 10;
-/// The time of last access of a file that is written over. No clock gives it, and it counts as idle.
-const WRITING: Timespec = Timespec {
-    tv_sec: 1,
-    tv_nsec: 123_456_789,
-};
+/// The mode of a file that is written over: nobody but root can open it to read, and nothing that reads it changes that.
+const WRITING: Mode = Mode::WUSR;
 
 /// Writes a payload into the spare of a session and lets it change places with the record, which must be locked by us.
 /// `false` when the file system cannot do that; nothing is changed then.
@@ -67,18 +64,13 @@ pub(super) fn discard(dir: BorrowedFd<'_>, id: &SessionId) {
 }
 
 /// Whether a file that was just looked at is being written over, or was when its writer died.
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "the widths of these two fields differ between systems"
-)]
 pub(super) fn is_being_written(stat: &Stat) -> bool {
-    stat.st_atime as i64 == WRITING.tv_sec && stat.st_atime_nsec as i64 == WRITING.tv_nsec as i64
+    stat.st_mode & 0o7777 == WRITING.bits()
 }
 
-/// Whether `name` is one that a spare could have.
-pub(super) fn is_spare(name: &str) -> bool {
-    let id = name.strip_prefix(PREFIX).map(SessionId::parse);
-    id.flatten().is_some()
+/// The session whose spare could have this name.
+pub(super) fn owner(name: &str) -> Option<SessionId> {
+    name.strip_prefix(PREFIX).and_then(SessionId::parse)
 }
 
 fn name_of(id: &SessionId) -> String {
@@ -122,7 +114,7 @@ struct Spare {
 fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode).is_file()
         && stat.st_uid == rustix::process::geteuid().as_raw()
-        && stat.st_mode & 0o7777 == FILE_MODE.bits()
+        && [FILE_MODE.bits(), WRITING.bits()].contains(&(stat.st_mode & 0o7777))
         && stat.st_nlink == 1
         && stat.st_mtime_nsec as i64 % 1_000_000 != 0
 }
@@ -140,16 +132,16 @@ fn make(dir: BorrowedFd<'_>, name: &str) -> Step<Spare> {
 
 /// Writes over a spare; readers are told first.
 fn write(spare: &Spare, payload: &str, now: Millis) -> Step<()> {
-    let writing = Timestamps {
-        last_access: WRITING,
-        last_modification: WRITING,
-    };
     if spare.size > 0 {
-        rustix::fs::futimens(&spare.file, &writing)?;
+        rustix::fs::fchmod(&spare.file, WRITING)?;
     }
     spare.file.write_all_at(payload.as_bytes(), 0)?;
     if spare.size > payload.len() as u64 {
         spare.file.set_len(payload.len() as u64)?;
     }
-    Ok(rustix::fs::futimens(&spare.file, &times(now))?)
+    rustix::fs::futimens(&spare.file, &times(now))?;
+    if spare.size > 0 {
+        rustix::fs::fchmod(&spare.file, FILE_MODE)?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
 
 use super::Disk;
 use super::draft::is_draft;
@@ -14,7 +15,7 @@ use super::fault::Step;
 use super::folder::Dir;
 use super::leases;
 use super::record::{self, is_trusted, last_activity};
-use super::spare::{self, is_spare};
+use super::spare;
 use crate::clock::Millis;
 use crate::driver::Sweep;
 use crate::session_id::SessionId;
@@ -82,20 +83,27 @@ fn progress(disk: &Disk) -> MutexGuard<'_, Option<Cursor>> {
     disk.cursor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes what has this name, if it is an idle record, a spare as old, or a dead draft. Gives whether a record went, `None`
-/// when the name is not ours or its file cannot be judged now.
+/// Removes what has this name, if it is an idle record, a spare as old or without a record, or a dead draft. Gives whether a
+/// record went, `None` when the name is not ours or its file cannot be judged now.
 ///
 /// A spare that a save has just opened is missed by that save, which then begins anew.
 fn visit(dir: BorrowedFd<'_>, name: &str, cutoff: Millis) -> Option<bool> {
     let id = SessionId::parse(name);
-    if id.is_none() && !is_draft(name) && !is_spare(name) {
+    let owner = spare::owner(name);
+    if id.is_none() && owner.is_none() && !is_draft(name) {
         return None;
     }
-    let is_due = |last_activity: Millis| is_draft(name) || last_activity < cutoff;
+    let is_alone = owner.is_some_and(|owner| !is_there(dir, &owner));
+    let is_due = |last_activity: Millis| is_alone || is_draft(name) || last_activity < cutoff;
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
     if !is_file || !is_trusted(&stat) || !is_due(last_activity(&stat)) {
         return None;
+    }
+    if owner.is_some() {
+        // Nobody locks it, and one that its writer left half written cannot be opened.
+        rustix::fs::unlinkat(dir, name, AtFlags::empty()).ok()?;
+        return Some(false);
     }
     // A draft whose lock is free belongs to nobody alive; a record may have been touched a moment ago.
     let found = record::locked(record::open(dir, name), dir, name, record::lock_now);
@@ -108,4 +116,10 @@ fn visit(dir: BorrowedFd<'_>, name: &str, cutoff: Millis) -> Option<bool> {
     }
     rustix::fs::unlinkat(dir, name, AtFlags::empty()).ok()?;
     Some(id.is_some())
+}
+
+/// Whether there is a record, or might be.
+fn is_there(dir: BorrowedFd<'_>, id: &SessionId) -> bool {
+    let found = rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+    !matches!(found, Err(Errno::NOENT))
 }

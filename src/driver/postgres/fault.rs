@@ -94,7 +94,11 @@ impl From<Fault> for Failure {
         match fault {
             Fault::Unreached(reason) => Failure::Unreached(reason),
             Fault::Lost(reason) => Failure::Broken(reason),
-            Fault::Late => Failure::Late,
+            // An answer, and no silence: another transaction may hold this one row.
+            Fault::Late => Failure::Refused(Reason {
+                message: "the statement took longer than it may".to_owned(),
+                code: Some(SqlState::QUERY_CANCELED.code().to_owned()),
+            }),
             Fault::Full(reason)
             | Fault::Missing(reason)
             | Fault::Stale(reason)

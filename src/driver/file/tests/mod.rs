@@ -114,7 +114,7 @@ impl Fixture {
     /// What is in the folder, without spares.
     fn names(&self) -> Vec<String> {
         let mut names = self.all_names();
-        names.retain(|name| !super::spare::is_spare(name));
+        names.retain(|name| super::spare::owner(name).is_none());
         names
     }
 
