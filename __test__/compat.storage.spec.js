@@ -119,7 +119,7 @@ describe.each(packages)('%s: the manager', (name, pkg) => {
 
   test('refuses a driver it does not know in the original\'s words', () => {
     const made = manager({ driver: 'memory' })
-    expect(() => made.driver('redis', () => {})).toThrow(/^Driver redis not supported\.$/)
+    expect(() => made.driver('cassandra', () => {})).toThrow(/^Driver cassandra not supported\.$/)
     expect(() => made.driver('MEMORY', () => {})).toThrow(/^Driver MEMORY not supported\.$/)
   })
 

@@ -88,7 +88,11 @@ SessionManager.prototype.__makeEngine = function __makeEngine(name, driver) {
 SessionManager.prototype.__drained = async function __drained(limit) {
   const close = async (engine) => {
     await engine.drained(limit)
-    engine.native.disconnect()
+    try {
+      engine.native.disconnect()
+    } catch {
+      // What stays open then ends with the process; whoever closes cannot do more about it.
+    }
     await engine.storage?.close?.(limit)
   }
   await Promise.all([...this.__engines.values()].map(close))
