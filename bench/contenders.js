@@ -168,10 +168,16 @@ const CONTENDERS = {
   ...onServer('mysql', 'express-mysql-session'),
 }
 
+/** `database` is SQLite; the last three need their servers (`servers.js`). */
+const DRIVERS = ['memory', 'file', 'database', 'redis', 'postgres', 'mysql']
+
+/** What this package is set up with on a driver, given a folder. */
+const SETTINGS = { memory, file, database, ...OPTIONS }
+
 /** The contenders to run for a driver, or for all of them. */
 function contendersFor(driver) {
   const isWanted = (contender) => [undefined, driver ?? contender.driver].includes(contender.driver)
   return Object.keys(CONTENDERS).filter((name) => isWanted(CONTENDERS[name]))
 }
 
-module.exports = { CONTENDERS, contendersFor }
+module.exports = { CONTENDERS, DRIVERS, SECRET, SETTINGS, contendersFor }

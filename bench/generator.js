@@ -11,6 +11,8 @@ const fs = require('node:fs')
 const net = require('node:net')
 
 const [, , port, connections, file] = process.argv
+/** Between an answer and the next request. Units: milliseconds. */
+const pause = Number(process.env.BENCH_PAUSE ?? 0)
 const requests = fs.readFileSync(file, 'utf8').trimEnd().split('\n').map(toRequest)
 const latencies = []
 let sent = 0
@@ -49,7 +51,9 @@ function connect() {
     if (!text.startsWith('HTTP/1.1 2')) failures += 1
     latencies.push(Number((process.hrtime.bigint() - began) / 1000n))
     text = text.slice(length)
-    if (!isStopped) send()
+    if (isStopped) return
+    if (pause > 0) setTimeout(send, pause)
+    else send()
   })
 }
 

@@ -65,14 +65,15 @@ function command(port, file, hasWrk) {
  * @param {string} where.file where the targets can be written for the generator
  * @param {number} [where.core] the generator's core
  * @param {boolean} where.hasWrk
+ * @param {number} [where.pause] of each connection between an answer and its next request, in milliseconds
  * @returns {Promise<() => Promise<{requests: number, failures: number, p50: number, p99: number}>>} what stops the load, and
  *   tells what it was from its beginning; latencies in microseconds
  */
-async function beginLoad({ port, targets, file, core, hasWrk }) {
+async function beginLoad({ port, targets, file, core, hasWrk, pause }) {
   fs.writeFileSync(file, targets.map((target) => `${target.path}\t${target.cookie}\n`).join(''))
   const [program, ...given] = pinned(core, command(port, file, hasWrk))
   const child = spawn(program, given, {
-    env: { ...process.env, BENCH_TARGETS: file },
+    env: { ...process.env, BENCH_TARGETS: file, ...(pause === undefined ? {} : { BENCH_PAUSE: String(pause) }) },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = outcome(child)

@@ -20,6 +20,12 @@ function request()
   return requests[next_at]
 end
 
+-- Where BENCH_PAUSE tells so many milliseconds, each connection waits between an answer and its next request.
+local pause = tonumber(os.getenv("BENCH_PAUSE"))
+if pause then
+  function delay() return pause end
+end
+
 function done(summary, latency)
   local errors = summary.errors
   local failures = errors.connect + errors.read + errors.write + errors.status + errors.timeout

@@ -6,6 +6,8 @@
  * Pure: samples in, text out. `node bench/report.js FILE` prints what `--json FILE` kept.
  */
 
+const { median, rounded, table } = require('./table')
+
 /** Overheads below this are counted as this: less cannot be told from none. Units: microseconds of CPU per request. */
 const RESOLUTION = 0.5
 
@@ -28,13 +30,6 @@ const COMPARISONS = [
   { ours: 'ours, mysql', theirs: 'express-session, express-mysql-session', goals: [6, 4, 3, 15] },
 ]
 
-/** `NaN` for no numbers. */
-function median(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
 /** Adds to each sample what the session alone cost. The floor is the median one, since a single one may be a slow one. */
 function withOverheads(samples) {
   const floors = new Map()
@@ -47,19 +42,6 @@ function withOverheads(samples) {
 /** The samples of one cell of the tables, by rounds. */
 function pick(samples, contender, workload) {
   return samples.filter((sample) => sample.contender === contender && sample.workload === workload)
-}
-
-/** Lines of cells as text: the first column to the left, numbers to the right. */
-function table(lines) {
-  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)))
-  const pad = (cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))
-  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
-}
-
-function rounded(number) {
-  if (Number.isNaN(number)) return '–'
-  const digits = Math.abs(number) >= 100 ? 0 : 1
-  return number.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 
 function costLine(contender, cell) {

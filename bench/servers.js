@@ -77,6 +77,33 @@ const STORES = {
   },
 }
 
+/** Rows of one statement, where there are many to insert. */
+const ROWS = 1000
+
+/** Inserts `count` rows, each of id, column and last activity, into the documented table. */
+const BULK = {
+  async postgres(folder, count, row) {
+    const { Client } = require('pg')
+    const client = new Client(POSTGRES)
+    await client.connect()
+    for (let left = count; left > 0; left -= ROWS) {
+      const rows = Array.from({ length: Math.min(left, ROWS) }, row)
+      const columns = [0, 1, 2].map((column) => rows.map((values) => values[column]))
+      await client.query(`INSERT INTO "${nameOf(folder)}" SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])`, columns)
+    }
+    await client.query(`ANALYZE "${nameOf(folder)}"`)
+    await client.end()
+  },
+  async mysql(folder, count, row) {
+    const connection = await require('mysql2/promise').createConnection(MYSQL)
+    for (let left = count; left > 0; left -= ROWS) {
+      const rows = Array.from({ length: Math.min(left, ROWS) }, row)
+      await connection.query(`INSERT INTO \`${nameOf(folder)}\` (id, payload, lastActivity) VALUES ?`, [rows])
+    }
+    await connection.end()
+  },
+}
+
 const DROP = { redis: dropKeys, postgres: dropPostgres, mysql: dropMysql }
 
-module.exports = { OPTIONS, STORES, DROP }
+module.exports = { OPTIONS, STORES, BULK, DROP }

@@ -3,15 +3,13 @@
 /**
  * Puts every claim to the test, on every driver and on the libraries that this package is compared with, and prints one table.
  *
- * node torture/run.js [--quick] [--driver NAME] [--claim NAME] [--json FILE]
- *
  * Ends with 1 when a claim about this package does not hold. Needs the addon as `npm run build` builds it.
  */
 
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { parseArgs } = require('node:util')
+const { optionsOf } = require('../scripts/cli')
 const { CLAIMS } = require('./claims')
 const { available } = require('./drivers')
 const { report, failures } = require('./report')
@@ -20,23 +18,26 @@ const { ours, ORIGINAL, EXPRESS } = require('./subjects')
 
 const PEERS = { 'node-session 1.2.1': ORIGINAL, 'express-session': EXPRESS }
 
-function options() {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      driver: { type: 'string' },
-      claim: { type: 'string' },
-      json: { type: 'string' },
-    },
-  })
-  const names = [...CLAIMS, ...SUITES, ...ENDS].map(({ name }) => name)
-  check('--driver', values.driver, available)
-  check('--claim', values.claim, names)
-  return values
-}
+const NAMES = [...CLAIMS, ...SUITES, ...ENDS].map(({ name }) => name)
 
-function check(option, value, allowed) {
-  if (value !== undefined && !allowed.includes(value)) throw new Error(`${option} must be one of: ${allowed.join(', ')}`)
+const USAGE = `Usage: npm run torture -- [--quick] [--driver NAME] [--claim NAME] [--json FILE]
+
+Puts every claim to the test, on every driver and beside other libraries, and prints one table.
+
+  --quick        at the size of continuous integration
+  --driver NAME  on one driver only: ${available.join(', ')}
+  --claim NAME   one claim only: ${NAMES.join(', ')}
+  --json FILE    also keeps the table's cells
+`
+
+function options() {
+  const known = {
+    quick: { type: 'boolean', default: false },
+    driver: { type: 'string' },
+    claim: { type: 'string' },
+    json: { type: 'string' },
+  }
+  return optionsOf(USAGE, known, { driver: available, claim: NAMES })
 }
 
 function progress(text) {
