@@ -1,8 +1,9 @@
 'use strict'
 
 /*
- * The addon with the cargo feature `faults`, in which tests can provoke panics. Built when a source is newer, as a debug build
- * that shares its dependencies with `cargo test`, to a file of its own: never to the one that applications load.
+ * The addon with the cargo feature `faults`, in which tests can provoke panics and count allocations. Built when a source is
+ * newer, as a debug build that shares its dependencies with `cargo test`, to a file of its own: never to the one that
+ * applications load.
  */
 
 const { spawnSync } = require('child_process')
@@ -25,8 +26,10 @@ function faultyAddon() {
   if (built.status !== 0) throw new Error(`cannot build the addon with faults:\n${built.stderr}`)
   const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
   fs.mkdirSync(path.dirname(FILE), { recursive: true })
-  fs.copyFileSync(path.join(TARGET, 'debug', `libnode_session.${suffix}`), `${FILE}.new`)
-  fs.renameSync(`${FILE}.new`, FILE)
+  // Several suites may want it at the same time.
+  const draft = `${FILE}.${process.pid}`
+  fs.copyFileSync(path.join(TARGET, 'debug', `libnode_session.${suffix}`), draft)
+  fs.renameSync(draft, FILE)
   return FILE
 }
 

@@ -25,7 +25,7 @@ const SECRET = 'a secret of more than thirty-two characters'
 const PATIENCE = 40000
 const FOREVER = 0xffffffff
 /** What the test itself needs to work. */
-const OWN = ['panicAt', 'panicsLeft', 'pointsPassed', 'takePanic']
+const OWN = ['allocatedBytes', 'allocations', 'panicAt', 'panicsLeft', 'pointsPassed', 'takePanic', 'traceAllocations']
 
 const { panicAt, panicsLeft, pointsPassed } = binding
 /** The function whose next calls panic. */

@@ -3,7 +3,7 @@
 /*
  * A server under load in a process of its own, and what of its requests the garbage collector was left with; told by cost.spec.js.
  *
- * Started as `node --expose-gc cost.child.js ENTRY REQUESTS`. Says `{old, major}` as JSON: by how many bytes a request the heap's old
+ * Started as `node --expose-gc cost.child.js ENTRY REQUESTS KIND`. Says `{old, major}` as JSON: by how many bytes a request the heap's old
  * part grew, and how many full collections there were meanwhile.
  */
 
@@ -13,18 +13,26 @@ const { PerformanceObserver, constants } = require('perf_hooks')
 
 const { SECRET } = require('./cookies')
 
-const [, , entry, requests] = process.argv
+const [, , entry, requests, kind] = process.argv
 const NodeSession = require(entry)
 
 const CONNECTIONS = 8
 /** Requests that let V8 compile, and learn how long things live. */
 const WARM_UP = 4000
 
+const KINDS = {
+  read: (session) => session.get('user.name'),
+  write: (session) => session.put('count', session.get('count') + 1),
+  // An object that JavaScript is given is live from then on.
+  live: (session) => session.put('count', session.get('count') + session.get('user.tags').length),
+  new: (session) => session.put('count', 1),
+}
+
 const sessions = new NodeSession({ secret: SECRET, driver: 'memory', lottery: false })
 const server = http.createServer((req, res) => {
   sessions.startSession(req, res, () => {
     if (req.url === '/fill') req.session.put({ user: { name: 'Ann', tags: ['a', 'b'] }, count: 0 })
-    else req.session.put('count', req.session.get('count') + req.session.get('user.tags').length)
+    else KINDS[kind](req.session)
     res.end('hello')
   })
 })
@@ -43,7 +51,7 @@ function ask(path, cookie) {
 
 async function visitor(times) {
   const cookie = await ask('/fill')
-  for (let at = 0; at < times; at += 1) await ask('/', cookie)
+  for (let at = 0; at < times; at += 1) await ask('/', kind === 'new' ? undefined : cookie)
 }
 
 const serve = (count) => Promise.all(Array.from({ length: CONNECTIONS }, () => visitor(count / CONNECTIONS)))

@@ -10,6 +10,8 @@
     )
 )]
 
+#[cfg(feature = "faults")]
+mod allocations;
 mod cookie;
 mod engine;
 #[cfg(feature = "faults")]
