@@ -107,6 +107,13 @@ export declare function hasSessionEnded(engine: number, id: Text): boolean
 export declare function identifySession(session: number, engine: number, cookie?: Text | undefined | null, verified?: Text | undefined | null): void
 
 /**
+ * The driver that a connection asks for where none is given; nothing for that of a Waterline adapter.
+ *
+ * @param options an object with `connection`
+ */
+export declare function impliedDriver(options: object): string | null
+
+/**
  * Whether a request came over https.
  *
  * @param encrypted whether its socket is a TLS socket

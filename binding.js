@@ -846,6 +846,7 @@ module.exports.giveUpLock = nativeBinding.giveUpLock
 module.exports.handlerReplied = nativeBinding.handlerReplied
 module.exports.hasSessionEnded = nativeBinding.hasSessionEnded
 module.exports.identifySession = nativeBinding.identifySession
+module.exports.impliedDriver = nativeBinding.impliedDriver
 module.exports.isSecure = nativeBinding.isSecure
 module.exports.isSessionId = nativeBinding.isSessionId
 module.exports.isSessionStored = nativeBinding.isSessionStored

@@ -132,7 +132,7 @@ declare namespace NodeSession {
     /**
      * Where sessions are stored: a built-in driver, or a name given to `registerHandler`.
      * `'native'` is another name for `'file'`.
-     * @default 'file'
+     * @default what `connection` asks for, `'redis'` or `'database'`; without one, or with that of a Waterline adapter, `'file'`
      */
     driver?: 'file' | 'memory' | 'database' | 'redis' | 'native' | (string & {}) | undefined
 

@@ -14,7 +14,7 @@ const { SessionError, reasonOf } = require('./lib/errors')
 const { identify, lockOf, start } = require('./lib/visits')
 const native = require('./lib/native')
 const { kNumber } = require('./lib/symbols')
-const { settleStore } = require('./lib/storage')
+const { settleStore, unusedConnection } = require('./lib/storage')
 const SessionManager = require('./lib/SessionManager')
 const Store = require('./lib/store/Store')
 const EncryptedStore = require('./lib/store/EncryptedStore')
@@ -44,7 +44,9 @@ function NodeSession(config, encrypter) {
   if (options.trustProxy && !options.trustProxyFn) options.trustProxyFn = compileTrust(options.trustProxy)
   hide(this, '__config', options)
   hide(this, '__warnedAt', -Infinity)
-  for (const warning of this.__manager.__engine().native.warnings) process.emitWarning(warning, 'SessionWarning')
+  for (const warning of [unusedConnection(options, config.driver), ...this.__manager.__engine().native.warnings]) {
+    if (warning !== undefined) process.emitWarning(warning, 'SessionWarning')
+  }
 }
 
 /** @throws {SessionError} `ERR_SESSION_CONFIG` for an encrypter that cannot be one */

@@ -6,7 +6,11 @@
  */
 
 const { execFile } = require('child_process')
+const fs = require('fs')
 const path = require('path')
+
+const NodeSession = require('..')
+const Store = require('../express-session')
 
 const { ours, packages, describeOurs } = require('./support/packages')
 const { tempDir } = require('./support/cleanup')
@@ -100,6 +104,76 @@ describeOurs('an option that cannot work', () => {
     [{ cookie: '__host-sid', secure: true, path: '/app' }],
   ])('%j breaks the rules of its prefix', (config) => {
     expect(refusal(config)).toMatchObject({ code: 'ERR_SESSION_CONFIG', message: expect.stringMatching(/cookie|domain|path/) })
+  })
+})
+
+describeOurs('a connection without a driver', () => {
+  const made = (options) => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const sessions = ours.create({ secret: SECRET, ...options })
+    const warnings = warn.mock.calls
+    warn.mockRestore()
+    return { sessions, warnings }
+  }
+
+  const filename = () => path.join(tempDir(), 'sessions.sqlite')
+
+  test('keeps sessions in its database', async () => {
+    const file = filename()
+    for (const connection of [{ adapter: 'sqlite', filename: file }, `sqlite:${file}`]) {
+      const { sessions, warnings } = made({ connection })
+      expect(sessions.__config.driver).toBe('database')
+      expect(warnings).toEqual([])
+      await sessions.ready()
+      expect(fs.existsSync(file)).toBe(true)
+    }
+  })
+
+  test.each([['redis://cache', 'redis'], [{ adapter: 'valkey' }, 'redis'], ['mysql://db/shop', 'database'], [{ url: 'postgres://db' }, 'database']])(
+    '%j asks for the driver %s', (connection, driver) => {
+      for (const none of [{}, { driver: undefined }, { driver: null }, { driver: '' }]) {
+        const { sessions, warnings } = made({ ...none, connection })
+        expect(sessions.__config.driver).toBe(driver)
+        expect(sessions.__manager.getDefaultDriver()).toBe(driver)
+        expect(warnings).toEqual([])
+      }
+      expect(new NodeSession.SessionManager({ connection }).getDefaultDriver()).toBe(driver)
+    })
+
+  test('of Waterline keeps sessions in files, as in node-session, and says so once', () => {
+    for (const adapter of ['sails-redis', 'sails-postgresql', 'sails-mongo']) {
+      const { sessions, warnings } = made({ connection: { adapter, host: 'canary' } })
+      expect(sessions.__config.driver).toBe('file')
+      expect(warnings).toEqual([[expect.stringMatching(/^option `connection` is not used: .*`driver` is 'database'/), 'SessionWarning']])
+      expect(made({ driver: 'file', connection: { adapter } }).warnings).toEqual([])
+    }
+  })
+
+  test.each([5, true, 'mongodb://web:canary@db', {}, { host: 'db' }, { url: 5 }, { adapter: 5 }])('that cannot be one, %j, is refused by name', (connection) => {
+    expect(() => made({ connection })).toThrow(expect.objectContaining({
+      code: 'ERR_SESSION_CONFIG', message: expect.stringMatching(/^option `connection(?!.*canary)/),
+    }))
+  })
+
+  test('beside a store is refused', () => {
+    const store = new (require('express-session').MemoryStore)()
+    expect(() => made({ store, connection: 'redis://cache' })).toThrow('option `connection` must be left out where option `store` says')
+  })
+
+  test('is followed by a store for express-session too, which refuses an adapter of Waterline', async () => {
+    const file = filename()
+    const store = new Store({ connection: `sqlite:${file}` })
+    await store.set('a', { cookie: {} })
+    expect(fs.existsSync(file)).toBe(true)
+    await store.close()
+    expect(() => new Store({ connection: { adapter: 'sails-mongo' } })).toThrow(/^option `connection\.adapter` must be/)
+  })
+
+  test('options of express-session are one warning that names ours', () => {
+    const { warnings } = made({ resave: false, saveUninitialized: true, name: 'sid', maxAge: 5, unknown: 1 })
+    expect(warnings).toEqual([[expect.stringMatching(/^options of express-session have no effect: `name` \(here `cookie`\), `maxAge` \(here `lifetime`\)/), 'SessionWarning']])
+    expect(made({ unknown: 1, resave: undefined }).warnings).toEqual([])
+    expect(() => made({ cookie: { maxAge: 5 } })).toThrow(/^option `cookie` must be a cookie's name.*`maxAge` is `lifetime`$/)
   })
 })
 

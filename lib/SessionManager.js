@@ -9,7 +9,7 @@
 const util = require('node:util')
 const native = require('./native')
 const { Engine } = require('./engine')
-const { merge } = require('./config')
+const { driverOf, merge } = require('./config')
 const { SessionError } = require('./errors')
 const { Opened, keepUntilCollected } = require('./session')
 const { kEngine, kHandler } = require('./symbols')
@@ -121,7 +121,7 @@ SessionManager.prototype.__isCustom = function __isCustom(driver) {
 }
 
 SessionManager.prototype.getDefaultDriver = function getDefaultDriver() {
-  return this.__config.driver || 'file'
+  return this.__config.driver || driverOf(this.__config)
 }
 
 /**

@@ -26,7 +26,7 @@ export interface RedisConnection {
   host?: string | undefined
   /** @default 6379 */
   port?: number | string | undefined
-  /** A Unix domain socket, in place of `host` and `port`. */
+  /** A Unix domain socket, in place of `host` and `port`; not with `ssl`. */
   path?: string | undefined
   /** @default unset, which is Redis's user `default` */
   user?: string | undefined
@@ -46,12 +46,12 @@ export interface RedisConnection {
    * @default false
    */
   ssl?: boolean | ConnectionTls | undefined
-  /** Servers of a cluster, some of which have to answer: as objects, as `'host:port'` or as URLs. */
+  /** Servers of a cluster, in place of `host` and `port`, some of which have to answer: as objects, as `'host:port'` or as URLs. */
   nodes?: readonly RedisAddress[] | undefined
-  /** Sentinels, which say what the primary is. Their port is 26379 unless it is given. */
+  /** Sentinels, in place of `host` and `port`, which say what the primary is. Their port is 26379 unless it is given. */
   sentinels?: readonly RedisAddress[] | undefined
   /**
-   * What the sentinels call the primary.
+   * What the `sentinels` call the primary.
    * @default 'mymaster'
    */
   name?: string | undefined
@@ -78,6 +78,8 @@ export interface SqlConnection {
   password?: string | undefined
   /** The database. MySQL and MariaDB need one. @default the user's name, for PostgreSQL */
   database?: string | undefined
+  /** PostgreSQL: where the table is, as in `table: 'schema.name'`. A switch, as Waterline had it, means nothing. */
+  schema?: string | boolean | undefined
   /** Whether the connection is encrypted, and how the server proves who it is. `true` is an empty object. @default false */
   ssl?: boolean | ConnectionTls | undefined
   /** Most connections that one NodeSession has open, 1 to 1000. @default 10 */

@@ -63,7 +63,24 @@ function settleStore(options, driver) {
   if (driver && driver !== STORE) {
     throw new SessionError('ERR_SESSION_CONFIG', 'option `driver` must be left out where option `store` says where sessions are kept')
   }
+  if (options.connection) {
+    throw new SessionError('ERR_SESSION_CONFIG', 'option `connection` must be left out where option `store` says where sessions are kept')
+  }
   options.driver = STORE
 }
 
-module.exports = { settleStore, storageOf }
+/**
+ * What the application is told of a connection that is not used, because nothing says so.
+ *
+ * @private
+ * @param {object} options as they are used
+ * @param {string} [driver] option `driver` as it was given
+ * @returns {string | undefined}
+ */
+function unusedConnection(options, driver) {
+  if (driver || !options.connection || options.driver !== 'file') return undefined
+  return 'option `connection` is not used: with an adapter of Waterline\'s, sessions are kept in files unless option `driver` is ' +
+    "'database', as with node-session 1.2.1"
+}
+
+module.exports = { settleStore, storageOf, unusedConnection }

@@ -330,6 +330,7 @@ async function useSessions() {
 /** Its own NodeSession, with what it is made of, in a request of its own encrypter. */
 async function useMakers() {
   attempt('builtInAdapters', () => require('../../lib/native').builtInAdapters())
+  attempt('impliedDriver', () => require('../../lib/native').impliedDriver({ connection: 'sqlite:s.db' }))
   attempt('errorCodes', () => require('../../lib/native').errorCodes())
   attempt('compileTrust', () => compileTrust('loopback')('127.0.0.1', 0))
   attempt('compileTrust refuses', () => {

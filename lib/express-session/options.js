@@ -7,7 +7,7 @@
 const native = require('../native')
 const { Engine } = require('../engine')
 const { SessionError } = require('../errors')
-const { merge } = require('../config')
+const { driverOf, merge } = require('../config')
 const { storageOf } = require('../storage')
 
 const KNOWN = [
@@ -43,6 +43,7 @@ function engineOf(options = {}) {
   }
   if (options.encrypt && !options.secret) throw refused('option `encrypt` needs option `secret`')
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  given.driver = driverOf(given, 'database')
   const engine = new Engine(merge({ secret: native.generateId(), ...DEFAULTS, ...given }))
   return { engine, onCorrupt: options.onCorrupt }
 }

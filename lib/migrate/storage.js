@@ -9,7 +9,7 @@ const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const native = require('../native')
 const { Engine } = require('../engine')
-const { merge } = require('../config')
+const { driverOf, merge } = require('../config')
 const { Records } = require('../express-session/records')
 
 /** The drivers whose sessions others can reach. */
@@ -92,7 +92,7 @@ async function openStorage(flag, config) {
   if (options.store) throw new Refused(`${flag}: what a store of express-session keeps cannot be moved (option \`store\`)`)
   if (options.encrypt && !options.secret) throw new Refused(`${flag}: option \`encrypt\` needs option \`secret\``)
   let engine
-  const merged = merge({ ...options, secret: options.secret || native.generateId() })
+  const merged = merge({ ...options, driver: driverOf(options, 'database'), secret: options.secret || native.generateId() })
   try {
     engine = new Engine(merged)
   } catch (error) {

@@ -13,7 +13,7 @@ use super::registry::{self, Realm};
 use super::reply;
 use super::settings;
 use crate::clock::Clock;
-use crate::config::{Config, Engine as Db};
+use crate::config::{self, Config, Engine as Db};
 use crate::manager::Manager;
 use crate::panics::{self, caught, point};
 use crate::session::Thrown;
@@ -228,6 +228,21 @@ impl NodeSession {
 pub fn built_in_adapters() -> Vec<&'static str> {
     point("entry");
     Db::adapters().collect()
+}
+
+/// The driver that a connection asks for where none is given; nothing for that of a Waterline adapter.
+///
+/// @param options an object with `connection`
+#[napi(catch_unwind)]
+pub fn implied_driver(
+    env: Env,
+    #[napi(ts_arg_type = "object")] options: Js,
+) -> napi::Result<Option<&'static str>> {
+    point("entry");
+    let members = settings::members(Scope(env.raw()), options)
+        .map_err(|Thrown| napi::Error::from_reason("the options cannot be read"))?;
+    let connection = members.iter().find(|(name, _)| name == "connection");
+    Ok(connection.and_then(|(_, connection)| config::implied_driver(connection)))
 }
 
 /// Whether a panic is what the last call threw. From its first call on, panics are told without their message.

@@ -75,10 +75,13 @@ fn name(options: &Options) -> Result<String> {
     match options.get("cookie") {
         Setting::Undefined => Ok("node_session".to_owned()),
         Setting::Text(name) if is_token(name) && name.len() <= MAX_NAME => Ok(name.clone()),
-        _ => {
-            let allowed = format!(
+        given => {
+            let mut allowed = format!(
                 "a cookie's name: up to {MAX_NAME} letters, digits and any of !#$%&'*+-.^_`|~"
             );
+            if matches!(given, Setting::Map(_)) {
+                allowed += "; what express-session has in it stands beside it here, and `maxAge` is `lifetime`";
+            }
             Err(Error::config("cookie", allowed))
         }
     }

@@ -6,6 +6,7 @@
 mod connection;
 mod cookie;
 mod locking;
+mod others;
 mod proxy;
 mod secret;
 mod setting;
@@ -18,7 +19,9 @@ use crate::cookie::CookieOptions;
 use crate::driver::Durability;
 use crate::error::{Error, Result};
 
-pub use connection::{Address, Connection, Engine, Password, Redis, Server, Tls, Topology};
+pub use connection::{
+    Address, Connection, Engine, Password, Redis, Server, Tls, Topology, implied_driver,
+};
 pub use locking::Locking;
 pub use proxy::TrustProxy;
 pub use secret::Secrets;
@@ -39,7 +42,7 @@ const DEEPEST: u64 = 4000;
 /// What a `NodeSession` was asked to be.
 #[derive(Debug)]
 pub struct Config {
-    /// Option `driver`: the name of the driver, as given. Default: `file`.
+    /// Option `driver`: the name of the driver, as given. Default: what `connection` asks for, or `file`.
     ///
     /// Whether there is such a driver is known at the first request only, when all handlers are registered.
     pub driver: String,
@@ -155,6 +158,7 @@ impl Config {
             touch_interval: touch_interval(&options)?,
         };
         warnings.extend(age_warning(&config.cookie));
+        warnings.extend(others::warning(&options));
         Ok((config, warnings))
     }
 

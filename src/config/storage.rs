@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::connection::{Connection, Engine};
+use super::connection::{Connection, Engine, implied_driver};
 use super::setting::{Options, Setting};
 use crate::error::{Error, Result};
 
@@ -45,6 +45,19 @@ impl TableName {
         })
     }
 
+    /// The same table in the schema that `connection` names.
+    fn within(self, schema: &str) -> Result<Self> {
+        let is_other = self.schema.as_deref().is_some_and(|own| own != schema);
+        if is_other || !is_identifier(schema) {
+            let allowed = "the name of a schema, and none but that which option `table` may have";
+            return Err(Error::config("connection.schema", allowed));
+        }
+        Ok(Self {
+            schema: Some(schema.to_owned()),
+            ..self
+        })
+    }
+
     /// The schema, where one is given.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
@@ -73,11 +86,14 @@ fn is_identifier(text: &str) -> bool {
         && text.bytes().all(later)
 }
 
-/// Option `driver`; what JavaScript takes for false is the default.
+/// Option `driver`; with what JavaScript takes for false it follows from `connection`.
 pub(super) fn driver(options: &Options) -> Result<String> {
     match options.get("driver") {
         Setting::Text(name) if !name.is_empty() => Ok(name.clone()),
-        given if given.is_falsy() => Ok("file".to_owned()),
+        given if given.is_falsy() => {
+            let implied = implied_driver(options.get("connection"));
+            Ok(implied.unwrap_or("file").to_owned())
+        }
         _ => Err(Error::config("driver", "the name of a driver")),
     }
 }
@@ -119,7 +135,10 @@ impl Database {
             _ => None,
         };
         let allowed = "a table's name, [schema.]name, each part a letter or _ and then up to 62 letters, digits, _ or $";
-        let table = table.ok_or_else(|| Error::config("table", allowed))?;
+        let mut table = table.ok_or_else(|| Error::config("table", allowed))?;
+        if let Some(schema) = connection.schema() {
+            table = table.within(schema)?;
+        }
         Ok(Self { connection, table })
     }
 }

@@ -72,6 +72,30 @@ impl Fields {
         Err(Error::new(Code::Config, message))
     }
 
+    /// Whether a field has a value.
+    fn is_given(&self, name: &str) -> bool {
+        !matches!(self.get(name), Setting::Undefined | Setting::Null)
+    }
+
+    /// Refuses fields that say nothing where another one is given, or is not: whoever gives them expects something of them.
+    pub(super) fn none_of(&self, names: &[&str], when: &str) -> Result<()> {
+        match names.iter().find(|name| self.is_given(name)) {
+            Some(name) => Err(field_error(name, &format!("left out {when}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a switch of Waterline's that is more than a switch. As a switch it was for Waterline alone, and means nothing.
+    pub(super) fn only_switch(&self, name: &str, instead: &str) -> Result<()> {
+        match self.get(name) {
+            Setting::Undefined | Setting::Null | Setting::Bool(_) => Ok(()),
+            _ => {
+                let allowed = format!("true or false, as Waterline has it: {instead}");
+                Err(field_error(name, &allowed))
+            }
+        }
+    }
+
     /// Whether nothing else is given.
     pub(super) fn has_only(&self, names: &[&str]) -> bool {
         self.0

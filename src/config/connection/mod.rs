@@ -98,6 +98,14 @@ impl Connection {
         }
     }
 
+    /// The schema that the table is in, where it names one.
+    pub(super) fn schema(&self) -> Option<&str> {
+        match self {
+            Connection::Sqlite(_) | Connection::Redis(_) => None,
+            Connection::Postgres(server) | Connection::MySql(server) => server.schema.as_deref(),
+        }
+    }
+
     /// Option `connection`, of the engine `usual` where it names none.
     pub(super) fn parse(
         options: &Options,
@@ -150,6 +158,27 @@ fn engine_of(adapter: &Setting, usual: Engine) -> Result<Engine> {
         };
         Error::config("connection.adapter", allowed)
     })
+}
+
+/// The driver that option `connection` asks for where `driver` names none; nothing where there is no connection.
+///
+/// Nothing, too, for an adapter of Waterline's: node-session kept sessions in files then, whatever the connection said. What
+/// cannot be a connection asks for `database`, which refuses it.
+pub fn implied_driver(connection: &Setting) -> Option<&'static str> {
+    let fields = match connection {
+        given if given.is_falsy() => return None,
+        Setting::Text(address) => Fields::of_url(address),
+        Setting::Map(members) => Fields::of_object(members),
+        _ => return Some("database"),
+    };
+    match fields.unwrap_or_default().get("adapter") {
+        Setting::Text(adapter) => match Engine::named(adapter)? {
+            _ if adapter.starts_with("sails-") => None,
+            Engine::Redis => Some("redis"),
+            _ => Some("database"),
+        },
+        _ => Some("database"),
+    }
 }
 
 fn filename(fields: &Fields) -> Result<Option<&str>> {

@@ -65,13 +65,12 @@ const KNOWN: [&str; 14] = [
     "sentinelPassword",
 ];
 /// Other names of the same, and what Waterline knew besides.
-const IGNORED: [&str; 6] = [
-    "username", "tls", "database", "schema", "migrate", "protocol",
-];
+const IGNORED: [&str; 5] = ["username", "tls", "database", "schema", "migrate"];
 
 impl Redis {
     pub(super) fn parse(fields: &Fields) -> Result<Self> {
         fields.only(Engine::Redis, &KNOWN, &IGNORED)?;
+        fields.only_switch("schema", "Redis has none, `prefix` keeps sessions apart")?;
         let topology = topology(fields)?;
         let database = fields.number(&["db", "database"], 0, MOST_DATABASES)?;
         if database.is_some_and(|number| number > 0) && matches!(topology, Topology::Cluster(_)) {
@@ -96,23 +95,32 @@ impl Redis {
 fn topology(fields: &Fields) -> Result<Topology> {
     let nodes = addresses(fields, "nodes", PORT)?;
     let sentinels = addresses(fields, "sentinels", SENTINEL_PORT)?;
-    Ok(match (nodes, sentinels) {
-        (Some(_), Some(_)) => {
-            return Err(field_error("nodes", "absent where `sentinels` is given"));
-        }
-        (Some(nodes), None) => Topology::Cluster(nodes),
-        (None, Some(sentinels)) => Topology::Sentinel {
+    if let Some(sentinels) = sentinels {
+        let others = ["nodes", "host", "port", "path"];
+        fields.none_of(&others, "where `sentinels` is given")?;
+        let name = fields.text(&["name"])?;
+        return Ok(Topology::Sentinel {
             sentinels,
-            name: fields
-                .text(&["name"])?
-                .unwrap_or_else(|| "mymaster".to_owned()),
+            name: name.unwrap_or_else(|| "mymaster".to_owned()),
             password: fields.password(&["sentinelPassword"])?,
-        },
-        (None, None) => Topology::Single(match fields.text(&["path"])? {
-            Some(path) => Address::Socket(PathBuf::from(path), 0),
-            None => fields.tcp(PORT)?,
-        }),
-    })
+        });
+    }
+    fields.none_of(
+        &["name", "sentinelPassword"],
+        "where no `sentinels` are given",
+    )?;
+    if let Some(nodes) = nodes {
+        fields.none_of(&["host", "port", "path"], "where `nodes` is given")?;
+        return Ok(Topology::Cluster(nodes));
+    }
+    Ok(Topology::Single(match fields.text(&["path"])? {
+        Some(path) => {
+            let others = ["host", "port", "ssl", "tls"];
+            fields.none_of(&others, "where `path` is given")?;
+            Address::Socket(PathBuf::from(path), 0)
+        }
+        None => fields.tcp(PORT)?,
+    }))
 }
 
 /// A list of servers: `{host, port}` objects, `'host:port'` texts or URLs.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::super::setting::Setting;
 use super::fields::{Fields, field_error};
 use super::{Address, Engine, Password, Tls};
 use crate::error::Result;
@@ -21,6 +22,8 @@ pub struct Server {
     pub password: Option<Password>,
     /// Field `database`. Default: the user's name for PostgreSQL; MySQL needs one.
     pub database: String,
+    /// Field `schema`, of PostgreSQL: where the table is that option `table` names without one. Default: the server's choice.
+    pub schema: Option<String>,
     /// Field `ssl`. Default: not encrypted.
     pub tls: Option<Tls>,
     /// Field `poolSize` (or `connectionLimit`): most connections that are open at a time, 1 to 1,000. Default: 10.
@@ -40,7 +43,7 @@ const KNOWN: [&str; 10] = [
     "socketPath",
 ];
 /// Other names of the same, and what Waterline's adapters knew besides.
-const IGNORED: [&str; 12] = [
+const IGNORED: [&str; 7] = [
     "username",
     "tls",
     "sslmode",
@@ -48,6 +51,9 @@ const IGNORED: [&str; 12] = [
     "pool",
     "schema",
     "migrate",
+];
+/// What Waterline's adapter for MySQL handed on to its client.
+const IGNORED_BY_MYSQL: [&str; 5] = [
     "charset",
     "collation",
     "timezone",
@@ -57,7 +63,12 @@ const IGNORED: [&str; 12] = [
 
 impl Server {
     pub(super) fn parse(fields: &Fields, engine: Engine) -> Result<Self> {
-        fields.only(engine, &KNOWN, &IGNORED)?;
+        let mut ignored = IGNORED.to_vec();
+        if engine == Engine::MySql {
+            ignored.extend(IGNORED_BY_MYSQL);
+        }
+        fields.only(engine, &KNOWN, &ignored)?;
+        fields.only_switch("pool", "`poolSize` says how many connections there may be")?;
         let (port, usual_user) = match engine {
             Engine::MySql => (3306, "root"),
             _ => (5432, "postgres"),
@@ -75,9 +86,22 @@ impl Server {
             database,
             user,
             password: fields.password(&["password"])?,
+            schema: schema(fields, engine)?,
             tls: Tls::parse(fields)?,
             pool_size: pool.map_or(POOL, |size| usize::try_from(size).unwrap_or(POOL)),
         })
+    }
+}
+
+/// A schema by name; as a switch the field was for Waterline alone.
+fn schema(fields: &Fields, engine: Engine) -> Result<Option<String>> {
+    match (engine, fields.get("schema")) {
+        (_, Setting::Bool(_)) => Ok(None),
+        (Engine::Postgres, _) => fields.text(&["schema"]),
+        _ => {
+            fields.only_switch("schema", "`database` says where the table is")?;
+            Ok(None)
+        }
     }
 }
 

@@ -256,7 +256,8 @@ fn what_cannot_be_a_connection_is_refused_with_what_can() {
             assert!(!told.contains("canary"));
         }
         // Who asks for another driver only learns of it on asking for this one.
-        let error = parse(&[("connection", value)]).database.unwrap_err();
+        let other = [("driver", text("file")), ("connection", value)];
+        let error = parse(&other).database.unwrap_err();
         assert_eq!(error.message(), message);
     }
     let other = refused("redis", text("postgres://db"));
@@ -268,4 +269,165 @@ fn what_cannot_be_a_connection_is_refused_with_what_can() {
         refused("redis", Map(fields)),
         "option `connection.db` must be 0 for a cluster, which has no other"
     );
+}
+
+#[test]
+fn a_driver_that_is_left_out_follows_from_the_connection() {
+    let of = |adapter: &str| map([("adapter", text(adapter)), ("database", text("shop"))]);
+    let sqlite = map([("adapter", text("sqlite"))]);
+    let by_url = map([("url", text("valkey://cache"))]);
+    for (connection, driver) in [
+        (Undefined, "file"),
+        (Bool(false), "file"),
+        (text(""), "file"),
+        (text("sqlite:s.db"), "database"),
+        (text("rediss://cache"), "redis"),
+        (text("postgres://db"), "database"),
+        (by_url, "redis"),
+        (sqlite, "database"),
+        (map([("adapter", text("valkey"))]), "redis"),
+        (of("mysql"), "database"),
+        // Waterline's: node-session kept sessions in files then.
+        (of("sails-redis"), "file"),
+        (of("sails-postgresql"), "file"),
+        (of("sails-mongo"), "file"),
+    ] {
+        for none in [Undefined, Null, text("")] {
+            let given = [("driver", none), ("connection", connection.clone())];
+            assert_eq!(parse(&given).driver, driver, "{connection:?}");
+        }
+        let given = [("driver", text("memory")), ("connection", connection)];
+        assert_eq!(parse(&given).driver, "memory");
+    }
+    for bad in [
+        Number(5.0),
+        text("mongodb://db"),
+        map([("host", text("db"))]),
+        map([("url", Number(5.0))]),
+    ] {
+        assert!(refusal(&[("connection", bad)]).starts_with("option `connection"));
+    }
+}
+
+#[test]
+fn fields_that_say_nothing_beside_others_are_refused() {
+    let nodes = || ("nodes", list([text("a")]));
+    let sentinels = || ("sentinels", list([text("a")]));
+    let pw = || text("canary");
+    for (fields, message) in [
+        (
+            map([nodes(), ("host", text("b"))]),
+            "host` must be left out where `nodes` is given",
+        ),
+        (
+            map([nodes(), ("url", text("redis://b"))]),
+            "host` must be left out where `nodes` is given",
+        ),
+        (
+            map([nodes(), ("port", Number(1.0))]),
+            "port` must be left out where `nodes` is given",
+        ),
+        (
+            map([nodes(), ("path", text("/s"))]),
+            "path` must be left out where `nodes` is given",
+        ),
+        (
+            map([nodes(), sentinels()]),
+            "nodes` must be left out where `sentinels` is given",
+        ),
+        (
+            map([sentinels(), ("host", text("b"))]),
+            "host` must be left out where `sentinels` is given",
+        ),
+        (
+            map([("name", text("main"))]),
+            "name` must be left out where no `sentinels` are given",
+        ),
+        (
+            map([nodes(), ("name", text("main"))]),
+            "name` must be left out where no `sentinels` are given",
+        ),
+        (
+            map([("sentinelPassword", pw())]),
+            "sentinelPassword` must be left out where no `sentinels` are given",
+        ),
+        (
+            map([("path", text("/s")), ("host", text("b"))]),
+            "host` must be left out where `path` is given",
+        ),
+        (
+            map([("path", text("/s")), ("ssl", Bool(true))]),
+            "ssl` must be left out where `path` is given",
+        ),
+        (
+            map([("schema", text("web"))]),
+            "schema` must be true or false, as Waterline has it: Redis has none, `prefix` keeps sessions apart",
+        ),
+    ] {
+        let told = refused("redis", fields);
+        assert_eq!(told, format!("option `connection.{message}"));
+    }
+    let of = |adapter, field, value| {
+        map([
+            ("adapter", text(adapter)),
+            ("database", text("d")),
+            (field, value),
+        ])
+    };
+    for (fields, message) in [
+        (
+            of("postgres", "pool", map([("max", Number(5.0))])),
+            "option `connection.pool` must be true or false, as Waterline has it: `poolSize` says how many connections there may \
+             be",
+        ),
+        (
+            of("mysql", "schema", text("web")),
+            "option `connection.schema` must be true or false, as Waterline has it: `database` says where the table is",
+        ),
+    ] {
+        assert_eq!(refused("database", fields), message);
+    }
+    let charset = refused("database", of("postgres", "charset", text("utf8")));
+    assert!(
+        charset
+            .starts_with("option `connection` has no field `charset` for the adapter 'postgres'")
+    );
+    for (adapter, field) in [
+        ("sails-postgresql", "pool"),
+        ("sails-postgresql", "schema"),
+        ("sails-mysql", "pool"),
+        ("sails-mysql", "charset"),
+        ("sails-redis", "schema"),
+    ] {
+        let mut fields = vec![("adapter", text(adapter)), (field, Bool(true))];
+        if adapter == "sails-mysql" {
+            fields.push(("database", text("d")));
+        }
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        led("database", Map(fields.collect()));
+    }
+}
+
+#[test]
+fn the_schema_of_postgresql_is_where_the_table_is() {
+    let database = |schema: &str, table: &str| {
+        let connection = map([("adapter", text("postgres")), ("schema", text(schema))]);
+        parse_all(&[
+            ("driver", text("database")),
+            ("connection", connection),
+            ("table", text(table)),
+        ])
+        .map(|(config, _)| config.database.unwrap().table.to_string())
+    };
+    assert_eq!(database("web", "visits").unwrap(), "web.visits");
+    assert_eq!(database("web", "web.visits").unwrap(), "web.visits");
+    for (schema, table) in [("web", "other.visits"), ("a b", "visits")] {
+        let error = database(schema, table).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "option `connection.schema` must be the name of a schema, and none but that which option `table` may have"
+        );
+    }
 }

@@ -96,6 +96,10 @@ fn a_cookies_name_is_a_token_that_leaves_room_for_its_value() {
         refuses("cookie", allowed, [text(bad)]);
     }
     refuses("cookie", allowed, [Null, Number(1.0), Bool(true), list([])]);
+    let elsewhere = format!(
+        "{allowed}; what express-session has in it stands beside it here, and `maxAge` is `lifetime`"
+    );
+    refuses("cookie", &elsewhere, [map([("maxAge", Number(1.0))])]);
 }
 
 #[test]

@@ -133,13 +133,31 @@ fn undefined_keeps_every_default_and_unknown_options_are_left_alone() {
     ];
     let mut options: Vec<_> = names.map(|name| (name, Undefined)).into();
     options.extend([
-        ("resave", Function),
+        ("mystery", Function),
         ("store", Null),
         ("__proto__", map([])),
     ]);
     assert_eq!(
         format!("{:?}", parse(&options)),
         format!("{:?}", parse(&[]))
+    );
+}
+
+#[test]
+fn options_of_express_session_are_named_once_with_what_they_are_here() {
+    let given = [
+        ("saveUninitialized", Bool(false)),
+        ("maxAge", Number(1.0)),
+        ("resave", Undefined),
+        ("name", text("canary")),
+    ];
+    let (_, warnings) = parse_all(&given).unwrap();
+    assert_eq!(
+        warnings,
+        [
+            "options of express-session have no effect: `name` (here `cookie`), `maxAge` (here `lifetime`), `saveUninitialized` \
+             (here every session is stored)"
+        ]
     );
 }
 
