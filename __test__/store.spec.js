@@ -240,6 +240,17 @@ describe('the store and the storage', () => {
     })
   })
 
+  test.each(storesWhere(({ isShared }) => isShared))('over %s a touch that follows another store\'s shorter end counts', async (name, row) => {
+    const options = row.options(tempDir())
+    const [one, other] = [open(options), open(options)]
+    await one.set('a', session({ n: 1 }, 60000))
+    await one.get('a')
+    await other.touch('a', session({}, 2000))
+    const longer = session({}, 90000)
+    await one.touch('a', longer)
+    expect((await other.get('a')).cookie.expires).toBe(longer.cookie.expires.toISOString())
+  })
+
   test('a touch writes no payload', async () => {
     const dir = tempDir()
     const store = open({ driver: 'file', files: dir })

@@ -261,7 +261,9 @@ impl Manager {
 
     async fn prolong_guest(&self, id: &SessionId, end: Millis, backing: &Backing) -> Result<()> {
         let activity = end - self.config.idle_timeout();
-        let known = match self.guests.find(id) {
+        // Another process may have moved the end forward since it was loaded, which a touch would not notice.
+        let is_own = !backing.driver.shares_leases();
+        let known = match self.guests.find(id).filter(|_| is_own) {
             Some(known) => known,
             None => match self.load_guest(id, backing).await? {
                 Some((known, _)) => known,
