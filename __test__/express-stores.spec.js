@@ -21,6 +21,9 @@ const SLACK = 1500
 const GRAIN = 1000
 const FAILED = /^ERR_SESSION_(READ|WRITE)$/
 
+/** An error whose message throws, as that of a proxy or of a lazy one may. */
+const unreadable = () => Object.defineProperty(new Error(), 'message', { get() { throw new Error('no') } })
+
 const siteOver = (store, config) => open(ours, { driver: undefined, store, ...config })
 const get = (store, id) => new Promise((resolve, reject) => {
   store.get(id, (error, found) => (error && error.code !== 'ENOENT' ? reject(error) : resolve(found ?? undefined)))
@@ -273,11 +276,14 @@ describeOurs('a store', () => {
     ['gives a promise that is rejected', () => Promise.reject(new Error('no'))],
     ['throws nothing', () => { throw undefined }],
     ['gives a promise that is rejected with nothing', () => Promise.reject()],
+    ['calls back an error that cannot be read', (callback) => { callback(unreadable()) }],
+    ['calls back such an error later', (callback) => { setImmediate(callback, unreadable()) }],
+    ['throws an error that cannot be read', () => { throw unreadable() }],
   ])('that %s fails that request, and what is stored stays', async (what, fault) => {
     const { store, site, agent, id } = await faulty()
     store.faults.get = fault
     const { started, setCookies } = await site.visit(agent, (visit) => visit.put('user', 'eve'))
-    expect([started[0].code, started[0].cause.message, setCookies]).toEqual(['ERR_SESSION_READ', expect.stringMatching(/^(no|it gave no reason)$/), []])
+    expect([started[0].code, started[0].cause.message, setCookies]).toEqual(['ERR_SESSION_READ', expect.stringMatching(/^(no|it gave no reason|what went wrong cannot be read)$/), []])
     site.errors.length = 0
     store.faults = { set: fault }
     expect((await site.visit(agent, (visit) => visit.put('user', 'eve'))).status).toBe(200)

@@ -49,6 +49,11 @@ describeOurs('an error of code that others wrote', () => {
     expect(told(thrown, ['secret']).message).toMatch(/^(it gave no reason|)$/)
   })
 
+  test.each(['message', 'name', 'code', 'stack'])('may throw when its %s is read', (field) => {
+    const get = () => { throw new Error('hidden') }
+    expect(told(Object.defineProperty(new Error('x'), field, { get }), []).message).toBe('what went wrong cannot be read')
+  })
+
   test('is cut where it is long', () => {
     expect(told('x'.repeat(5000), []).message.length).toBeLessThan(400)
   })

@@ -17,7 +17,8 @@ const WITHHELD = 'its message is withheld, because it holds something secret'
 /**
  * An error to be told in the place of one that others made.
  *
- * Only the message, the code and the places in the source are taken over: other fields hold whole statements and rows.
+ * Only the message, the code and the places in the source are taken over: other fields hold whole statements and rows. Never
+ * throws, also where reading the error does.
  *
  * @private
  * @param {unknown} thrown
@@ -25,6 +26,14 @@ const WITHHELD = 'its message is withheld, because it holds something secret'
  * @returns {Error & {code?: string}}
  */
 function told(thrown, secrets) {
+  try {
+    return retold(thrown, secrets)
+  } catch {
+    return new Error('what went wrong cannot be read')
+  }
+}
+
+function retold(thrown, secrets) {
   const error = new Error(withoutSecrets(messageOf(thrown), secrets))
   const code = thrown?.code
   if (typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) && !secrets.includes(code)) error.code = code

@@ -96,7 +96,11 @@ function textOf(answer) {
 
 /** Destroying what is not there is a success, whatever a handler over files says. */
 function isMissing(error) {
-  return error?.code === 'ENOENT'
+  try {
+    return error?.code === 'ENOENT'
+  } catch {
+    return false
+  }
 }
 
 /**
