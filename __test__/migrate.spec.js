@@ -348,6 +348,24 @@ describe('the command line', () => {
     expect(stderr).toMatch(/^node-session: stopped: ERR_SESSION_READ: .*; run it again and it goes on$/m)
   })
 
+  test('a source whose table is missing is said to be so, and gets none', async () => {
+    const dir = tempDir()
+    const file = path.join(dir, 'sessions.sqlite')
+    const tables = (statement) => {
+      const database = new Database(file)
+      if (statement) database.exec(statement)
+      const names = database.prepare('SELECT name FROM sqlite_master').pluck().all()
+      database.close()
+      return names
+    }
+    tables('CREATE TABLE visits (id TEXT)')
+    for (const flags of [[], ['--dry-run']]) {
+      const { code, stdout, stderr } = await migrate(tableIn(dir), filesIn(dir), ...flags)
+      expect([code, stdout, stderr]).toEqual([2, '', 'node-session: --from: there is no table "sessions"\nTry node-session --help\n'])
+    }
+    expect(tables()).toEqual(['visits'])
+  })
+
   test('a source without sessions is no fault', async () => {
     const dir = tempDir()
     fs.mkdirSync(path.join(dir, 'sessions'))

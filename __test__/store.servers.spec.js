@@ -123,6 +123,12 @@ describe.each(servers)('over %s', (name, row) => {
     expect(await migrate(files('a'), table)).toEqual([300, 0, 0, 0])
     expect(await migrate(files('a'), table)).toEqual([0, 300, 0, 0])
     expect(await migrate(table, files('b'))).toEqual([300, 0, 0, 0])
+    if (table.table !== undefined) {
+      // Had the first run made it, the second would find it.
+      const missing = { ...table, table: `${table.table}_none` }
+      const named = expect.stringMatching(new RegExp(`^node-session: --from: there is no table .${missing.table}.\n`))
+      expect([await migrate(missing, files('c')), await migrate(missing, files('c'))]).toEqual([named, named])
+    }
     const back = fs.readdirSync(path.join(dir, 'b')).filter((id) => ID.test(id))
     expect(new Map(back.map((id) => [id, fs.readFileSync(path.join(dir, 'b', id), 'utf8')]))).toEqual(texts)
     const records = new Records(new Engine({ ...files('b'), secret: SECRET }))

@@ -75,6 +75,15 @@ function mustExist(flag, options) {
   if (place !== undefined && !fs.existsSync(place)) throw new Refused(`${flag}: there is no \`${place}\``)
 }
 
+/** The same for a table. A storage that does not answer now is asked again later. */
+async function mustHaveTable(flag, records) {
+  try {
+    await records.list(undefined, 1)
+  } catch (error) {
+    if (error.code === 'ERR_SESSION_CONFIG') throw new Refused(`${flag}: ${error.message}`)
+  }
+}
+
 /**
  * The records of the storage that a config describes.
  *
@@ -92,7 +101,10 @@ async function openStorage(flag, config) {
   if (options.store) throw new Refused(`${flag}: what a store of express-session keeps cannot be moved (option \`store\`)`)
   if (options.encrypt && !options.secret) throw new Refused(`${flag}: option \`encrypt\` needs option \`secret\``)
   let engine
-  const merged = merge({ ...options, driver: driverOf(options, 'database'), secret: options.secret || native.generateId() })
+  const isSource = flag === '--from'
+  const given = { ...options, driver: driverOf(options, 'database'), secret: options.secret || native.generateId() }
+  // Where sessions are moved from nothing is made.
+  const merged = merge({ ...given, createTable: !isSource })
   try {
     engine = new Engine(merged)
   } catch (error) {
@@ -104,8 +116,10 @@ async function openStorage(flag, config) {
   if (!MOVABLE.includes(engine.driver)) {
     throw new Refused(`${flag}: there is no driver \`${engine.driver}\` here, only ${MOVABLE.join(', ')}`)
   }
-  if (flag === '--from') mustExist(flag, merged)
-  return new Records(engine)
+  if (isSource) mustExist(flag, merged)
+  const records = new Records(engine)
+  if (isSource) await mustHaveTable(flag, records)
+  return records
 }
 
 module.exports = { Refused, openStorage }

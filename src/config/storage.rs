@@ -29,6 +29,7 @@ pub struct Database {
 pub struct TableName {
     schema: Option<String>,
     name: String,
+    has_to_exist: bool,
 }
 
 impl TableName {
@@ -42,6 +43,7 @@ impl TableName {
         valid.then(|| Self {
             schema: schema.map(str::to_owned),
             name: name.to_owned(),
+            has_to_exist: false,
         })
     }
 
@@ -61,6 +63,11 @@ impl TableName {
     /// The schema, where one is given.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
+    }
+
+    /// Whether it is an error that there is none: no table is made then. Default: no.
+    pub fn has_to_exist(&self) -> bool {
+        self.has_to_exist
     }
 
     /// The table's own name.
@@ -120,7 +127,8 @@ pub(super) fn files(options: &Options, working_directory: &Path) -> Result<PathB
 }
 
 impl Database {
-    /// Options `connection` and `table`, for a driver of that name.
+    /// Options `connection` and `table`, for a driver of that name; and `createTable`, by which the command `migrate` keeps a
+    /// storage that it only reads as it is.
     pub(super) fn parse(
         options: &Options,
         driver: &str,
@@ -139,6 +147,7 @@ impl Database {
         if let Some(schema) = connection.schema() {
             table = table.within(schema)?;
         }
+        table.has_to_exist = !options.switch("createTable", true)?;
         Ok(Self { connection, table })
     }
 }

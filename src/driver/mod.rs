@@ -86,10 +86,9 @@ pub const BUILT_IN: &[BuiltIn] = &[
             let Connection::Sqlite(filename) = &database.connection else {
                 return Err(misled());
             };
-            let table = database.table.to_string();
-            Ok(Box::new(sqlite::Sqlite::new(
+            Ok(Box::new(sqlite::Sqlite::over(
                 filename,
-                &table,
+                &database.table,
                 bounds,
                 config.durability,
             )))
@@ -135,6 +134,11 @@ pub const BUILT_IN: &[BuiltIn] = &[
         },
     },
 ];
+
+/// The error where a table is missing and has to be there already.
+fn no_table(name: impl fmt::Display) -> Error {
+    Error::new(Code::Config, format!("there is no table {name}"))
+}
 
 /// A row of the table was asked for with another engine's connection.
 fn misled() -> Error {

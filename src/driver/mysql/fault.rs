@@ -4,6 +4,7 @@
 
 use mysql_async::{DriverError, Error, IoError, ServerError};
 
+use crate::driver::no_table;
 use crate::driver::remote::{Failure, Reason};
 use crate::error::io_name;
 
@@ -27,6 +28,8 @@ pub(super) enum Kind {
     Locked,
     /// The table is missing.
     NoTable,
+    /// The table is missing and is not to be made; its name is the message.
+    Absent,
     /// A row of that key is there.
     Duplicate,
     /// The server has no connection to spare.
@@ -66,6 +69,7 @@ impl From<Fault> for Failure {
         match fault.kind {
             Kind::Unreached => Failure::Unreached(fault.reason),
             Kind::Broken => Failure::Broken(fault.reason),
+            Kind::Absent => Failure::Unusable(no_table(fault.reason.message)),
             _ => Failure::Refused(fault.reason),
         }
     }

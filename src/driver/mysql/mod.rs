@@ -108,10 +108,20 @@ impl MySql {
 
     /// A statement for the session table.
     async fn session(&self, sql: &str, values: &[Value]) -> Result<Reply, Fault> {
-        let answer = self.ask_made(&self.sessions.make, sql, values).await;
+        let answer = match self.sessions.has_to_exist {
+            true => self.ask(sql, values).await,
+            false => self.ask_made(&self.sessions.make, sql, values).await,
+        };
         answer.map_err(|mut fault| {
-            if fault.kind == Kind::Narrow {
-                fault.reason.message = self.sessions.widening(&fault.reason.message);
+            match fault.kind {
+                Kind::Narrow => {
+                    fault.reason.message = self.sessions.widening(&fault.reason.message)
+                }
+                Kind::NoTable if self.sessions.has_to_exist => {
+                    fault.kind = Kind::Absent;
+                    fault.reason.message = self.sessions.name.clone();
+                }
+                _ => {}
             }
             fault
         })

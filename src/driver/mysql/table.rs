@@ -74,6 +74,8 @@ const SWEEP_LOCKS: &str = "DELETE FROM {table} WHERE `until` < ? LIMIT ?";
 pub(super) struct Sessions {
     /// The quoted name.
     pub(super) name: String,
+    /// Whether it is not to be made where it is missing.
+    pub(super) has_to_exist: bool,
     pub(super) make: String,
     pub(super) load: String,
     pub(super) create: String,
@@ -106,6 +108,7 @@ impl Sessions {
             sweep: sql(SWEEP),
             scan: sql(SCAN),
             scan_after: sql(SCAN_AFTER),
+            has_to_exist: table.has_to_exist(),
             name,
         }
     }

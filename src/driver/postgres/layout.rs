@@ -15,6 +15,7 @@
 use super::dial::Connection;
 use super::fault::Fault;
 use crate::config::TableName;
+use crate::driver::no_table;
 use crate::driver::remote::Reason;
 
 /// Most bytes of a name that PostgreSQL keeps; it cuts off the rest.
@@ -36,6 +37,8 @@ pub(super) struct Names {
     pub(super) locks: String,
     schema: Option<String>,
     index: String,
+    /// Whether none of this is made where it is missing.
+    has_to_exist: bool,
 }
 
 impl Names {
@@ -50,6 +53,7 @@ impl Names {
             locks: with_schema(&beside(table.name(), "_locks")),
             schema,
             index: quote(&beside(table.name(), "_lastActivity")),
+            has_to_exist: table.has_to_exist(),
         }
     }
 }
@@ -77,6 +81,9 @@ pub(super) enum Activity {
 pub(super) async fn prepare(connection: &Connection, names: &Names) -> Result<Activity, Fault> {
     if let Some(activity) = look(connection, names).await? {
         return Ok(activity);
+    }
+    if names.has_to_exist {
+        return Err(no_table(&names.table).into());
     }
     make(connection, names).await?;
     look(connection, names).await?.ok_or_else(|| {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{Failure, Outcome};
 use super::table::{self, Table, quote};
-use crate::driver::{Bounds, Durability};
+use crate::driver::{Bounds, Durability, no_table};
 
 /// How often the calling thread makes sure, when it only reads, that its connection's file is still the one at the path.
 const IDENTITY_CHECK: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ pub(super) struct Database {
     file: Option<PathBuf>,
     schema: String,
     table: String,
+    /// Whether the table is made where it is missing.
+    pub(super) makes_table: bool,
     bounds: Bounds,
     durability: Durability,
 }
@@ -53,6 +55,7 @@ impl Database {
             file: (!in_memory).then(absolute),
             schema: schema.to_owned(),
             table: table.to_owned(),
+            makes_table: true,
             bounds,
             durability,
         }
@@ -92,7 +95,7 @@ impl Database {
         }
         connection.busy_timeout(patience)?;
         configure(&connection, self.durability)?;
-        table::create_if_missing(&connection, &self.schema, &self.table)?;
+        self.prepare_table(&connection)?;
         let name = |table: &str| format!("{}.{}", quote(&self.schema), quote(table));
         let leases = name(&format!("{}_locks", self.table));
         Ok(Open {
@@ -104,7 +107,14 @@ impl Database {
 
     /// Makes the table once more, for somebody has dropped it since the connection was opened.
     pub(super) fn make_table(&self, open: &Open) -> Outcome<()> {
-        open.table.make_if_missing(&self.schema, &self.table)
+        self.prepare_table(open.table.connection())
+    }
+
+    fn prepare_table(&self, connection: &Connection) -> Outcome<()> {
+        if self.makes_table || table::is_there(connection, &self.schema, &self.table)? {
+            return table::create_if_missing(connection, &self.schema, &self.table);
+        }
+        Err(no_table(quote(&self.table)).into())
     }
 
     /// Whether the file at the path is no longer the one that is open.

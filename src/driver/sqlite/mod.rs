@@ -25,6 +25,7 @@ use super::{
     Replaced, Sweep, Touched,
 };
 use crate::clock::Millis;
+use crate::config::TableName;
 use crate::driver::pace::Pace;
 use crate::error::{Code, Result};
 use crate::session_id::SessionId;
@@ -119,7 +120,22 @@ impl Sqlite {
     ///
     /// Shape: `table` is a name or `schema.name`, of any characters; it is always quoted.
     pub fn new(filename: &Path, table: &str, bounds: Bounds, durability: Durability) -> Self {
-        let database = Database::new(filename, table, bounds, durability);
+        Self::with(Database::new(filename, table, bounds, durability))
+    }
+
+    /// The same for a checked name; where its table has to exist, none is made.
+    pub fn over(
+        filename: &Path,
+        table: &TableName,
+        bounds: Bounds,
+        durability: Durability,
+    ) -> Self {
+        let mut database = Database::new(filename, &table.to_string(), bounds, durability);
+        database.makes_table = !table.has_to_exist();
+        Self::with(database)
+    }
+
+    fn with(database: Database) -> Self {
         let in_place = Slot::default();
         let worker = if database.is_in_memory() {
             in_place.clone()

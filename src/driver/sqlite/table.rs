@@ -109,9 +109,8 @@ impl Table {
         Ok(self.connection.busy_timeout(patience)?)
     }
 
-    /// Makes the table of that schema and name, unless it is there.
-    pub(super) fn make_if_missing(&self, schema: &str, table: &str) -> Outcome<()> {
-        create_if_missing(&self.connection, schema, table)
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub(super) fn load(&self, id: &SessionId, now: Millis) -> Outcome<Option<Record>> {
@@ -388,7 +387,7 @@ pub(super) fn create_if_missing(connection: &Connection, schema: &str, table: &s
     Ok(alone.commit()?)
 }
 
-fn is_there(connection: &Connection, schema: &str, table: &str) -> Outcome<bool> {
+pub(super) fn is_there(connection: &Connection, schema: &str, table: &str) -> Outcome<bool> {
     let sql = format!(
         "SELECT 1 FROM {}.sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE",
         quote(schema)
