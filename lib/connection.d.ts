@@ -88,7 +88,11 @@ export interface SqlConnection {
 
 /** How a connection is encrypted, as `tls.connect` has it. Certificates and keys are PEM text, not paths. */
 export interface ConnectionTls {
-  /** Certificates of the authorities that are trusted. @default those of Mozilla's list */
+  /**
+   * Certificates of the authorities that are trusted, or the one that the server signed for itself; MySQL takes such a one only
+   * where it is not marked as an authority's.
+   * @default those of Mozilla's list
+   */
   ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
   /** The client's own certificate, with `key`. */
   cert?: string | Uint8Array | undefined

@@ -9,7 +9,7 @@ const path = require('path')
 
 const { ours, describeOurs } = require('../support/packages')
 const { MariaDB, describeMariaDB } = require('../support/mariadb')
-const { makeCertificates } = require('../support/certificates')
+const { makeCertificates, makeSelfSigned } = require('../support/certificates')
 const { open } = require('../support/servers')
 const { freshId } = require('../support/cookies')
 
@@ -81,6 +81,24 @@ describeBoth('a MySQL server with TLS of an authority of its own', () => {
     await fails({ user: 'safe' }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
     await fails({ user: 'certified', ssl: { ca: pem('ca') } }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')
     await works({ user: 'certified', ssl: { ca: pem('ca'), cert: pem('cert'), key: pem('key') } })
+  })
+
+  test('is reached with the certificate that it signed for itself, unless that is an authority\'s', async () => {
+    const kept = ['cert', 'key'].map((name) => [files[name], pem(name)])
+    try {
+      for (const isAuthority of [false, true]) {
+        const own = makeSelfSigned({ isAuthority })
+        for (const name of ['cert', 'key']) fs.writeFileSync(files[name], fs.readFileSync(own[name]))
+        await database.sql('FLUSH SSL')
+        const ca = pem('cert')
+        if (isAuthority) await fails({ user: 'safe', ssl: { ca } }, /CaUsedAsEndEntity/)
+        else await works({ user: 'safe', ssl: { ca } })
+        await fails({ user: 'safe', ssl: { ca, servername: 'db.example' } }, isAuthority ? /CaUsedAsEndEntity/ : /not valid for name/)
+      }
+    } finally {
+      for (const [file, text] of kept) fs.writeFileSync(file, text)
+      await database.sql('FLUSH SSL')
+    }
   })
 
   test('is reached by a socket, by a URL, and with a password that ed25519 proves', async () => {

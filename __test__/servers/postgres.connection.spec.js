@@ -9,9 +9,10 @@ const path = require('path')
 
 const { ours, describeOurs } = require('../support/packages')
 const { Postgres, describePostgres } = require('../support/postgres')
-const { makeCertificates } = require('../support/certificates')
+const { makeCertificates, makeSelfSigned } = require('../support/certificates')
 const { open } = require('../support/servers')
 const { freshId } = require('../support/cookies')
+const { ready } = require('../support/spawned')
 
 jest.setTimeout(60000)
 
@@ -102,10 +103,26 @@ describeBoth('a PostgreSQL server with TLS of an authority of its own', () => {
     await fails({ user: 'crowd' }, /permission denied for schema public/, '42501')
   })
 
+  test('is reached with the certificate that it signed for itself, for its own names, and for nobody else', async () => {
+    const read = ({ cert, key }) => [cert, key].map((file) => fs.readFileSync(file, 'utf8'))
+    for (const isAuthority of [true, false]) {
+      const [[own, key], [other]] = [read(makeSelfSigned({ isAuthority })), read(makeSelfSigned({ isAuthority }))]
+      database.keep('cert.pem', own)
+      database.keep('key.pem', key)
+      await database.sql('SELECT pg_reload_conf()')
+      await ready(async () => (await tried({ user: 'safe', ssl: { ca: own } })).user === 'bob')
+      await works({ user: 'safe', ssl: { ca: [pem('ca'), own], servername: 'localhost' } })
+      await fails({ user: 'safe', ssl: { ca: own, servername: 'db.example' } }, /not valid for name/)
+      await fails({ user: 'safe', ssl: { ca: [other, pem('ca')] } }, /invalid peer certificate/)
+      await fails({ user: 'safe', ssl: true }, /invalid peer certificate/)
+    }
+  })
+
   test('is asked for nothing with certificates that cannot be read: the constructor says which', () => {
     const made = (ssl) => () => new ours.NodeSession({ secret: 'x'.repeat(32), driver: 'database', connection: database.connection({ ssl }) })
     const broken = '-----BEGIN CERTIFICATE-----\naGlkZGVu\n-----END CERTIFICATE-----\n'
     expect(made({ ca: broken })).toThrow(expect.objectContaining({ code: 'ERR_SESSION_CONFIG', message: expect.stringMatching(/connection\.ssl\.ca/) }))
+    expect(made({ ca: broken, rejectUnauthorized: false })).toThrow(/connection\.ssl\.ca/)
     expect(made({ cert: pem('cert'), key: pem('other') })).toThrow(/connection\.ssl\.key/)
     expect(made({ cert: pem('cert'), key: pem('key') })).not.toThrow()
   })

@@ -12,7 +12,7 @@ const fs = require('fs')
 const express = require('express')
 
 const { ours } = require('../support/packages')
-const { makeCertificates } = require('../support/certificates')
+const { makeCertificates, makeSelfSigned } = require('../support/certificates')
 const { SECRET, freshId } = require('../support/cookies')
 const { listen, open } = require('../support/servers')
 const { Server, numberOf, visitDuring, livesThrough } = require('../support/storage')
@@ -301,6 +301,19 @@ describeRedis('a connection to Redis', () => {
     const plain = await startRedis()
     // It waits for the rest of what it takes for a command.
     await refusal(`rediss://127.0.0.1:${plain.port}`, 'ERR_SESSION_TIMEOUT')
+  })
+
+  test('is encrypted, by the certificate that the server signed for itself, and by no other', async () => {
+    for (const isAuthority of [true, false]) {
+      const { cert, key } = makeSelfSigned({ isAuthority })
+      const [own, other] = [cert, makeSelfSigned({ isAuthority }).cert].map((file) => fs.readFileSync(file, 'utf8'))
+      const options = { 'tls-ca-cert-file': cert, 'tls-cert-file': cert, 'tls-key-file': key, 'tls-auth-clients': 'no' }
+      const { port } = await startRedis(options, { ca: own })
+      await works({ port, ssl: { ca: own } })
+      await works({ port, ssl: { ca: [other, own], servername: 'localhost' } })
+      expect((await refusal({ port, ssl: { ca: own, servername: 'example.com' } })).message).toMatch(/not valid for name/)
+      for (const ssl of [{ ca: other }, true]) expect((await refusal({ port, ssl })).message).toMatch(/invalid peer certificate/)
+    }
   })
 
   test('shows a client\'s certificate to a server that asks for it', async () => {

@@ -5,10 +5,15 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
 
 use crate::config::Tls;
 use crate::error::{Error, Result};
@@ -24,12 +29,15 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig> {
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(|_| refused("ssl", "usable"))?;
-    let builder = match tls.is_verified {
-        true => builder.with_root_certificates(roots(tls)?),
-        false => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+    // Read in any case: what cannot be read was not meant so.
+    let trusted = Trusted::new(tls, &provider)?;
+    let verifier = Verifier {
+        trusted: tls.is_verified.then_some(trusted),
+        provider,
     };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let Some((cert, key)) = &tls.identity else {
         return Ok(builder.with_no_client_auth());
     };
@@ -41,19 +49,67 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig> {
     config.map_err(|_| refused("ssl.key", of_both))
 }
 
-/// Whom the server's certificate may be signed by.
-fn roots(tls: &Tls) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    match &tls.authorities {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(pem) => {
-            for authority in certificates(pem, "ssl.ca")? {
-                let added = roots.add(authority);
-                added.map_err(|_| refused("ssl.ca", CERTIFICATES))?;
+/// Whom the server's certificate may be signed by, or which it may be.
+#[derive(Debug)]
+struct Trusted {
+    authorities: Arc<WebPkiServerVerifier>,
+    /// The certificates in `connection.ssl.ca`.
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    fn new(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        let own = match &tls.authorities {
+            None => Vec::new(),
+            Some(pem) => certificates(pem, "ssl.ca")?,
+        };
+        if own.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        let cannot_be = || refused("ssl.ca", CERTIFICATES);
+        for authority in &own {
+            roots.add(authority.clone()).map_err(|_| cannot_be())?;
+        }
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        Ok(Self {
+            authorities: verifier.build().map_err(|_| cannot_be())?,
+            own,
+        })
+    }
+
+    /// Takes a server's certificate that is for its name and signed by an authority. One that the server signed for itself, as
+    /// `openssl req -x509` makes it, is an authority's by its own word, which no server's may be. Where it is one of `ca`, byte by
+    /// byte, it is taken all the same, as OpenSSL does.
+    fn verify(
+        &self,
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Verified<ServerCertVerified> {
+        let verified =
+            self.authorities
+                .verify_server_cert(shown, intermediates, name, ocsp_response, now);
+        match verified {
+            Err(error) if is_for_authorities(&error) && self.own.contains(shown) => {
+                verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+                Ok(ServerCertVerified::assertion())
             }
+            verified => verified,
         }
     }
-    Ok(roots)
+}
+
+/// Whether all that speaks against a certificate is that it is an authority's. Its time was looked at before.
+fn is_for_authorities(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error
+    else {
+        return false;
+    };
+    matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 const CERTIFICATES: &str = "the PEM text of one certificate or more";
@@ -68,21 +124,29 @@ fn refused(option: &str, allowed: &str) -> Error {
     Error::config(&format!("connection.{option}"), allowed)
 }
 
-/// Takes whatever certificate the server shows, as `rejectUnauthorized: false` asks for. That the server has its key is
-/// still made sure of.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
+type Verified<T> = std::result::Result<T, rustls::Error>;
 
-impl ServerCertVerifier for Unverified {
+/// Judges what a server shows. Where nobody is trusted, as `rejectUnauthorized: false` asks for, any certificate is taken; that
+/// the server has its key is made sure of even so.
+#[derive(Debug)]
+struct Verifier {
+    trusted: Option<Trusted>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Verified<ServerCertVerified> {
+        match &self.trusted {
+            Some(trusted) => trusted.verify(shown, intermediates, name, ocsp_response, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -90,13 +154,9 @@ impl ServerCertVerifier for Unverified {
         message: &[u8],
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
+    ) -> Verified<HandshakeSignatureValid> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -104,17 +164,14 @@ impl ServerCertVerifier for Unverified {
         message: &[u8],
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
+    ) -> Verified<HandshakeSignatureValid> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
 
@@ -163,6 +220,13 @@ mod tests {
             assert!(told.contains("`connection.ssl.ca`"), "{told}");
             assert!(!told.contains("secret") && !told.contains("c2Vj"), "{told}");
         }
+        // Also where nobody is to be verified.
+        let tls = Tls {
+            authorities: Some(pem("CERTIFICATE", "c2VjcmV0")),
+            is_verified: false,
+            ..PLAIN
+        };
+        assert!(complaint(&tls).contains("`connection.ssl.ca`"));
         let certificate = pem("CERTIFICATE", "c2VjcmV0");
         for (cert, key, named) in [
             (

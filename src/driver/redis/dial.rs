@@ -2,20 +2,26 @@
 //!
 //! Makes one attempt. When there is another, and what is sent then, is `link.rs`'s matter.
 
-use std::net::SocketAddr;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::AsyncDNSResolver;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, IntoConnectionInfo,
-    ProtocolVersion, RedisConnectionInfo, RedisFuture, TlsCertificates, Value, cmd,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, Value, cmd,
 };
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::fault::{Fault, answered};
 use crate::config::{Address, Password, Tls};
-use crate::error::Error;
+use crate::driver::remote::Reason;
+use crate::driver::tls;
 
 /// When an idle connection is first asked whether it still leads anywhere.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -47,18 +53,18 @@ impl Access {
     }
 
     async fn connect(&self, address: &Address) -> Result<MultiplexedConnection, Fault> {
-        let mut config = AsyncConnectionConfig::new()
+        let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
-        let verified = self.tls.as_ref().and_then(|tls| tls.server_name.as_ref());
-        let address = match (address, &self.tls, verified) {
-            (Address::Tcp(host, port), Some(_), Some(name)) => {
-                config = config.set_dns_resolver(Behind(host.clone()));
-                Address::Tcp(name.clone(), *port)
-            }
-            _ => address.clone(),
-        };
-        let client = client(&address, self.tls.as_ref())?;
+        if let (Address::Tcp(host, port), Some(tls)) = (address, &self.tls) {
+            let stream = encrypted(host, *port, tls).await.map_err(unencrypted)?;
+            let made = MultiplexedConnection::new_with_config(&settings(), stream, config).await;
+            let (connection, driving) = made?;
+            // It ends with the connection.
+            tokio::spawn(driving);
+            return Ok(connection);
+        }
+        let client = client(address)?;
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         connection.await.map_err(Fault::from)
     }
@@ -114,78 +120,45 @@ pub(super) async fn ask(
     answered(connection.send_packed_command(command).await?)
 }
 
-fn client(address: &Address, tls: Option<&Tls>) -> Result<Client, Fault> {
-    let unusable = |_| Fault::unsent("the options of the connection cannot be used", None);
-    let settings = RedisConnectionInfo::default()
+fn settings() -> RedisConnectionInfo {
+    RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP2)
-        .set_skip_set_lib_name();
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE);
+        .set_skip_set_lib_name()
+}
+
+fn keep_alive() -> TcpKeepalive {
+    TcpKeepalive::new().with_time(KEEP_ALIVE)
+}
+
+fn client(address: &Address) -> Result<Client, Fault> {
+    let unusable = |_| Fault::unsent("the options of the connection cannot be used", None);
     let tcp = TcpSettings::default()
         .set_nodelay(true)
-        .set_keepalive(keep_alive);
-    let to = match (address, tls) {
-        (Address::Tcp(host, port), None) => ConnectionAddr::Tcp(host.clone(), *port),
-        (Address::Tcp(host, port), Some(tls)) => ConnectionAddr::TcpTls {
-            host: host.clone(),
-            port: *port,
-            insecure: !tls.is_verified,
-            tls_params: None,
-        },
-        (Address::Socket(path, _), _) => ConnectionAddr::Unix(path.clone()),
+        .set_keepalive(keep_alive());
+    let to = match address {
+        Address::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
+        Address::Socket(path, _) => ConnectionAddr::Unix(path.clone()),
     };
-    let is_encrypted = matches!(to, ConnectionAddr::TcpTls { .. });
     let info = to.into_connection_info().map_err(unusable)?;
-    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-    match tls {
-        Some(tls) if is_encrypted => {
-            Client::build_with_tls(info, certificates(tls)).map_err(unusable)
-        }
-        _ => Client::open(info).map_err(unusable),
-    }
+    let info = info.set_redis_settings(settings()).set_tcp_settings(tcp);
+    Client::open(info).map_err(unusable)
 }
 
-fn certificates(tls: &Tls) -> TlsCertificates {
-    let client_tls = tls.identity.clone().map(|(cert, key)| ClientTlsConfig {
-        client_cert: cert,
-        client_key: key,
-    });
-    TlsCertificates {
-        client_tls,
-        root_cert: tls.authorities.clone(),
-    }
+/// A connection by TLS, whose other end has shown the certificate that it has to have.
+async fn encrypted(host: &str, port: u16, tls: &Tls) -> io::Result<TlsStream<TcpStream>> {
+    let unusable = |_| io::Error::other("the options of TLS cannot be used");
+    let config = tls::client_config(tls).map_err(unusable)?;
+    let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&keep_alive())?;
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await
 }
 
-/// Tells at once whether certificates can be used, rather than at the first connection.
-///
-/// # Errors
-///
-/// `ERR_SESSION_CONFIG`.
-pub(super) fn check(tls: &Tls) -> crate::error::Result<()> {
-    let anywhere = Address::Tcp("localhost".to_owned(), 1);
-    let refused = |_| {
-        let allowed =
-            "true, false, or {ca, cert, key, …} with PEM text that holds certificates and a key";
-        Error::config("connection.ssl", allowed)
-    };
-    client(&anywhere, Some(tls)).map(|_| ()).map_err(refused)
-}
-
-/// Finds the host that is meant behind the name that its certificate has.
-struct Behind(String);
-
-impl AsyncDNSResolver for Behind {
-    fn resolve<'a, 'b: 'a>(
-        &'a self,
-        _name: &'b str,
-        port: u16,
-    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
-        Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((self.0.as_str(), port))
-                .await?
-                .collect();
-            Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
-        })
-    }
+fn unencrypted(error: io::Error) -> Fault {
+    Fault::Unsent(Reason::of_io(&error))
 }
 
 /// Where a connection is made to.

@@ -34,6 +34,7 @@ use self::scripts::Script;
 use self::value::{number_of, payload_of, text_of};
 use self::walk::{Pass, Place};
 use super::remote::{Failure, Outcome, Remote, Server, too_large};
+use super::tls;
 use super::{
     Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched,
     foreign_cursor,
@@ -61,7 +62,7 @@ pub(super) fn open(options: &config::Redis, bounds: Bounds) -> Result<Remote<Red
 
 fn server(options: &config::Redis, bounds: Bounds) -> Result<RedisServer> {
     if let Some(tls) = &options.tls {
-        dial::check(tls)?;
+        tls::client_config(tls)?;
     }
     let patience = Millis((bounds.read_patience.0 / 2).clamp(CONNECT.0, CONNECT.1));
     let policy = Policy::default();
