@@ -67,6 +67,7 @@ function costs(samples, workload) {
   return table([head, ...lines])
 }
 
+/** How many times our session overhead theirs is. */
 function ratio(theirs, ours) {
   return Math.max(theirs, RESOLUTION) / Math.max(ours, RESOLUTION)
 }
@@ -126,7 +127,22 @@ function report(conditions, samples) {
   return parts.join('\n\n')
 }
 
-module.exports = { report }
+/**
+ * What the session alone cost with each contender: of the medians.
+ *
+ * @param {object[]} samples as `report` takes them
+ * @returns {Map<string, Record<string, number>>} by contender and workload; in microseconds of CPU per request
+ */
+function overheads(samples) {
+  const all = withOverheads(samples)
+  const contenders = [...new Set(all.map((sample) => sample.contender))].filter((name) => name !== 'floor')
+  const of = (contender, workload) => median(pick(all, contender, workload).map((sample) => sample.overhead))
+  const measured = (contender) => WORKLOADS.map((workload) => [workload, of(contender, workload)])
+  const entries = (contender) => measured(contender).filter(([, overhead]) => !Number.isNaN(overhead))
+  return new Map(contenders.map((contender) => [contender, Object.fromEntries(entries(contender))]))
+}
+
+module.exports = { COMPARISONS, RESOLUTION, overheads, ratio, report }
 
 if (require.main === module) {
   const { conditions, samples } = JSON.parse(require('node:fs').readFileSync(process.argv[2], 'utf8'))

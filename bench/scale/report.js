@@ -4,7 +4,7 @@
  * The report of `npm run bench -- --scale`. Pure: what was measured in, text out.
  */
 
-const { median, rounded, table, markdown } = require('../table')
+const { median, rounded, table } = require('../table')
 
 /** How the drivers are called where there is room for it. */
 const NAMES = { memory: 'memory', file: 'files', database: 'SQLite', redis: 'Redis', postgres: 'PostgreSQL', mysql: 'MySQL' }
@@ -149,13 +149,38 @@ function report(results) {
   return [heading(results.conditions), ...parts.map(({ title, lines }) => `${title}\n${table(lines)}`)].join('\n\n')
 }
 
-/** The same in Markdown, for the README, without what is aimed at. */
-function scaleInMarkdown(results) {
-  const parts = PARTS.filter((part) => part !== goals).map((part) => part(results)).filter(Boolean)
-  return parts.map(({ title, lines }) => `${title}:\n\n${markdown(lines)}`).join('\n\n')
+/** What a driver's sessions take: in memory, or on the disk. */
+function room({ idle: list, conditions: { stored } }, driver) {
+  const held = list.find((item) => item.driver === driver)
+  if (held === undefined) return ''
+  const bytes = driver === 'memory' ? held.after.native - held.before.native : held.disk
+  return `${count(Math.round(bytes / stored))} B`
 }
 
-module.exports = { report, scaleInMarkdown }
+/**
+ * The most important of it, a line for each driver.
+ *
+ * @returns {string[][]} lines of cells, the first of which is the head
+ */
+function summary(results) {
+  const { costs: spent, sweeps: swept } = results
+  const [few, many] = each(spent, 'stored').sort((a, b) => a - b)
+  const line = (driver) => {
+    const rounds = swept.filter((sweep) => sweep.driver === driver)
+    const rates = pick(spent, driver, 'read', few).map((cost) => cost.rate)
+    const cells = ['read', 'write'].flatMap((workload) => {
+      const { few: less, many: more } = growth(spent, driver, workload)
+      return [rounded(less), rounded(more)]
+    })
+    const delay = rounds.length === 0 ? '' : `${rounded(median(added(rounds)))} ms`
+    return [NAMES[driver], ...cells, count(Math.round(median(rates))), room(results, driver), delay]
+  }
+  const among = (workload) => [`${workload} among ${count(few)}, µs`, `among ${count(many)}`]
+  const head = ['driver', ...among('read'), ...among('write'), 'reads/s on one core', 'an idle session takes', 'a sweep of half adds to p99.9 delay']
+  return [head, ...each(spent, 'driver').map(line)]
+}
+
+module.exports = { report, summary }
 
 if (require.main === module) {
   console.log(report(JSON.parse(require('node:fs').readFileSync(process.argv[2], 'utf8'))))
