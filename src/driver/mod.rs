@@ -18,6 +18,8 @@ mod mysql;
 mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod presence;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "network")]

@@ -21,6 +21,8 @@ use crate::worker;
 
 /// Calls that may be under way at a time.
 const MOST_CALLS: usize = 10_000;
+/// Attempts at one call. A server that is being stopped may still take connections, and break one after the other.
+const ATTEMPTS: usize = 4;
 /// How long a step of a sweep and a page of a scan may take.
 const LONG_PATIENCE: Duration = Duration::from_secs(25);
 
@@ -29,6 +31,8 @@ const LONG_PATIENCE: Duration = Duration::from_secs(25);
 pub(super) enum Failure {
     /// The connection could not be made: nothing was asked.
     Unreached(Reason),
+    /// The connection could not be made for as long as the call may take: the server was waited for.
+    Late(Reason),
     /// The connection ended: what was asked may have been done or not.
     Broken(Reason),
     /// The server refused, and did nothing.
@@ -210,6 +214,9 @@ impl Failure {
         let reason = match self {
             Failure::Unusable(error) => return error,
             // Silence, which opens the circuit, whatever was asked.
+            Failure::Late(reason) => {
+                return late(does, name).because(reason.message, reason.code);
+            }
             Failure::Unreached(reason) if reason.code.as_deref() == Some("ETIMEDOUT") => {
                 return late(does, name).because(reason.message, reason.code);
             }
@@ -239,13 +246,17 @@ pub(super) fn too_large(most: usize) -> Error {
     )
 }
 
-/// The same call once more where its connection broke; the flag tells that an earlier one may have been done.
-async fn twice<T, F: Future<Output = Outcome<T>>>(call: impl Fn() -> F) -> (Outcome<T>, bool) {
-    match call().await {
-        Err(Failure::Unreached(_)) => (call().await, false),
-        Err(Failure::Broken(_)) => (call().await, true),
-        outcome => (outcome, false),
+/// The same call again where its connection broke; the flag tells that an earlier one may have been done.
+async fn again<T, F: Future<Output = Outcome<T>>>(call: impl Fn() -> F) -> (Outcome<T>, bool) {
+    let mut may_be_done = false;
+    for attempt in 1..ATTEMPTS {
+        match call().await {
+            Err(Failure::Broken(_)) => may_be_done = true,
+            Err(Failure::Unreached(_)) if attempt == 1 => {}
+            outcome => return (outcome, may_be_done),
+        }
     }
+    (call().await, may_be_done)
 }
 
 /// The first attempt was done, or somebody else's change came after it: that cannot be told.
@@ -258,7 +269,7 @@ impl<S: Server> Driver for Remote<S> {
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
         let (server, id, bounds) = (self.server.clone(), *id, self.bounds);
         self.ask(Does::Read, async move {
-            let (record, _) = twice(|| server.load(&id, bounds.max_payload)).await;
+            let (record, _) = again(|| server.load(&id, bounds.max_payload)).await;
             let is_live =
                 |record: &Record| !is_idle(record.last_activity, now, bounds.idle_timeout);
             record.map(|record| record.filter(is_live))
@@ -271,7 +282,7 @@ impl<S: Server> Driver for Remote<S> {
         }
         let (server, id, payload) = (self.server.clone(), *id, payload.clone());
         self.ask(Does::Write, async move {
-            match twice(|| server.create(&id, &payload, now)).await {
+            match again(|| server.create(&id, &payload, now)).await {
                 (Ok(Created::Exists), true) => {
                     let stored = server.load(&id, usize::MAX).await?;
                     let is_own = stored.is_some_and(|record| record.payload == payload);
@@ -298,7 +309,7 @@ impl<S: Server> Driver for Remote<S> {
         let (server, id) = (self.server.clone(), *id);
         let (expected, payload) = (expected.clone(), payload.clone());
         self.ask(Does::Write, async move {
-            match twice(|| server.replace(&id, &expected, &payload, now)).await {
+            match again(|| server.replace(&id, &expected, &payload, now)).await {
                 (Ok(Replaced::Conflict(stored)), true) if stored == payload => {
                     Ok(Replaced::Replaced)
                 }
@@ -311,7 +322,7 @@ impl<S: Server> Driver for Remote<S> {
     fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed> {
         let (server, id, expected) = (self.server.clone(), *id, expected.clone());
         self.ask(Does::Write, async move {
-            match twice(|| server.remove(&id, &expected)).await {
+            match again(|| server.remove(&id, &expected)).await {
                 (Ok(Removed::Gone), true) => Ok(Removed::Removed),
                 (outcome, _) => outcome,
             }
@@ -321,7 +332,7 @@ impl<S: Server> Driver for Remote<S> {
     fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
         let (server, id) = (self.server.clone(), *id);
         self.ask(Does::Write, async move {
-            twice(|| server.touch(&id, now)).await.0
+            again(|| server.touch(&id, now)).await.0
         })
     }
 
@@ -329,7 +340,7 @@ impl<S: Server> Driver for Remote<S> {
         let (server, id) = (self.server.clone(), *id);
         self.ask(
             Does::Write,
-            async move { twice(|| server.destroy(&id)).await.0 },
+            async move { again(|| server.destroy(&id)).await.0 },
         )
     }
 
@@ -344,7 +355,7 @@ impl<S: Server> Driver for Remote<S> {
         let (server, after) = (self.server.clone(), after.cloned());
         self.ask(Does::Scan, async move {
             let call = || server.scan(after.as_deref(), limit.max(1));
-            twice(call).await.0
+            again(call).await.0
         })
     }
 
@@ -361,7 +372,7 @@ impl<S: Server> Driver for Remote<S> {
     ) -> Answer<Acquired> {
         let (server, id) = (self.server.clone(), *id);
         self.ask(Does::Write, async move {
-            match twice(|| server.acquire(&id, owner, lease, now)).await {
+            match again(|| server.acquire(&id, owner, lease, now)).await {
                 // Whether it was kept or is new cannot be told, and new is the safe side.
                 (Ok(Acquired::Kept), true) => Ok(Acquired::Granted),
                 (outcome, _) => outcome,
@@ -372,7 +383,7 @@ impl<S: Server> Driver for Remote<S> {
     fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
         let (server, id) = (self.server.clone(), *id);
         self.ask(Does::Write, async move {
-            twice(|| server.release(&id, owner)).await.0
+            again(|| server.release(&id, owner)).await.0
         })
     }
 

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::dial::{Open, options};
 use super::fault::{Fault, Kind};
 use crate::config::Server;
+use crate::driver::presence::{self, Presence};
 
 /// A connection that was idle for longer is asked whether it lives, before it is used. A server that was restarted, or a
 /// router that forgot it, is found out by that; the question costs a round trip.
@@ -32,6 +33,7 @@ pub(super) struct Connections {
     opts: Opts,
     places: Arc<Semaphore>,
     shelf: Arc<Shelf>,
+    presence: Arc<Presence>,
 }
 
 /// The connections that nobody uses; the one that was used last stands last.
@@ -47,24 +49,30 @@ struct Kept {
 pub(super) struct Borrowed {
     open: Option<Open>,
     shelf: Arc<Shelf>,
+    presence: Arc<Presence>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Connections {
-    pub(super) fn new(server: &Server) -> Self {
+    /// For calls that are given up after `patience`.
+    pub(super) fn new(server: &Server, patience: Duration) -> Self {
         Self {
             opts: options(server),
             places: Arc::new(Semaphore::new(server.pool_size)),
             shelf: Arc::default(),
+            presence: Arc::new(Presence::new(patience)),
         }
     }
 
     /// A connection, as soon as there is one.
     pub(super) async fn borrow(&self) -> Result<Borrowed, Fault> {
+        let asked = Instant::now();
+        let was_there = self.presence.is_recent();
         let place = self.places.clone().acquire_owned().await.ok();
         let mut borrowed = Borrowed {
             open: None,
             shelf: self.shelf.clone(),
+            presence: self.presence.clone(),
             _place: place,
         };
         let begun = Instant::now();
@@ -79,6 +87,13 @@ impl Connections {
                 }
                 Err(fault) if fault.kind == Kind::Crowded && begun.elapsed() < CROWDED => {
                     sleep(CROWDED_PAUSE).await;
+                }
+                Err(mut fault) if fault.kind == Kind::Broken && was_there => {
+                    if !self.presence.has_time(asked) {
+                        fault.kind = Kind::Away;
+                        return Err(fault);
+                    }
+                    sleep(presence::PAUSE).await;
                 }
                 Err(fault) => return Err(fault),
             }
@@ -113,6 +128,7 @@ impl Borrowed {
     pub(super) fn give_back(mut self) {
         let Some(open) = self.open.take() else { return };
         let since = Instant::now();
+        self.presence.confirm(since);
         let mut kept = self.shelf.lock();
         let is_spare = |kept: &Kept| since.duration_since(kept.since) > SPARE;
         let spare = match kept.front().is_some_and(is_spare) {

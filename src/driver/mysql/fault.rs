@@ -20,6 +20,8 @@ pub(super) struct Fault {
 pub(super) enum Kind {
     /// There is no connection: nothing was asked.
     Unreached,
+    /// The same, although the server was waited for.
+    Away,
     /// The connection is of no use any more.
     Broken,
     /// Another transaction came in between: the same again.
@@ -68,6 +70,7 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         match fault.kind {
             Kind::Unreached => Failure::Unreached(fault.reason),
+            Kind::Away => Failure::Late(fault.reason),
             Kind::Broken => Failure::Broken(fault.reason),
             Kind::Absent => Failure::Unusable(no_table(fault.reason.message)),
             _ => Failure::Refused(fault.reason),

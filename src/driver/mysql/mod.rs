@@ -53,8 +53,9 @@ enum Swap {
 
 impl MySql {
     pub(super) fn new(server: &config::Server, table: &TableName, bounds: Bounds) -> Self {
+        let patience = bounds.read_patience.min(bounds.write_patience);
         Self {
-            connections: Connections::new(server),
+            connections: Connections::new(server, patience.duration()),
             sessions: Sessions::new(table),
             locks: Locks::new(table),
             bounds,

@@ -16,6 +16,8 @@ use crate::error::Error;
 pub(super) enum Fault {
     /// No connection could be made.
     Unreached(Reason),
+    /// The same, although the server was waited for.
+    Away(Reason),
     /// The server has no place for another connection.
     Full(Reason),
     /// The connection ended while it was used.
@@ -45,11 +47,30 @@ impl Fault {
         }
     }
 
+    /// What it is for a call that has waited for the server.
+    pub(super) fn in_spite_of_waiting(self) -> Self {
+        match self {
+            Fault::Unreached(reason) => Fault::Away(reason),
+            other => other,
+        }
+    }
+
+    /// Whether the server itself says that it starts or stops.
+    pub(super) fn is_between(&self) -> bool {
+        let between = [SqlState::CANNOT_CONNECT_NOW, SqlState::ADMIN_SHUTDOWN];
+        let is_one = |code: &String| between.iter().any(|state| state.code() == code);
+        matches!(self, Fault::Unreached(reason) if reason.code.as_ref().is_some_and(is_one))
+    }
+
     /// Whether the server has heard and answered, so that the connection can be used again.
     pub(super) fn leaves_connection_usable(&self) -> bool {
         !matches!(
             self,
-            Fault::Unreached(_) | Fault::Full(_) | Fault::Lost(_) | Fault::ReadOnly(_)
+            Fault::Unreached(_)
+                | Fault::Away(_)
+                | Fault::Full(_)
+                | Fault::Lost(_)
+                | Fault::ReadOnly(_)
         )
     }
 }
@@ -93,6 +114,7 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unreached(reason) => Failure::Unreached(reason),
+            Fault::Away(reason) => Failure::Late(reason),
             Fault::Lost(reason) => Failure::Broken(reason),
             // An answer, and no silence: another transaction may hold this one row.
             Fault::Late => Failure::Refused(Reason {

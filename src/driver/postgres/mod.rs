@@ -62,7 +62,7 @@ pub(super) fn open(
     bounds: Bounds,
 ) -> Result<Remote<impl RemoteServer + use<>>> {
     let patience = bounds.read_patience.min(bounds.write_patience).duration();
-    let pool = Pool::new(Dial::new(server, bounds)?, server.pool_size, patience / 2);
+    let pool = Pool::new(Dial::new(server, bounds)?, server.pool_size, patience);
     let postgres = Postgres {
         pool,
         names: Names::new(table),

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::dial::{Connection, Dial};
 use super::fault::Fault;
+use crate::driver::presence::{self, Presence};
 use crate::error::{Code, Error};
 
 /// How long a call that finds the server full waits for one of this process's own connections, before it looks again.
@@ -27,6 +28,7 @@ pub(super) struct Pool {
     freed: Notify,
     /// How long a server may be silent until it counts as stuck.
     silence: Duration,
+    presence: Presence,
 }
 
 #[derive(Default)]
@@ -38,18 +40,22 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(dial: Dial, size: usize, silence: Duration) -> Self {
+    /// At most `size` connections, for calls that are given up after `patience`.
+    pub(super) fn new(dial: Dial, size: usize, patience: Duration) -> Self {
         Self {
             dial,
             places: Semaphore::new(size),
             idle: Mutex::default(),
             freed: Notify::new(),
-            silence,
+            silence: patience / 2,
+            presence: Presence::new(patience),
         }
     }
 
     /// A connection, as soon as there is one.
     pub(super) async fn take(&self) -> Result<Held<'_>, Fault> {
+        let begun = Instant::now();
+        let was_there = self.presence.is_recent();
         let place = self.places.acquire().await.map_err(|_| closed())?;
         loop {
             if let Some(connection) = self.take_idle() {
@@ -61,6 +67,13 @@ impl Pool {
                 // Others hog the server, but some of its connections are ours.
                 Err(Fault::Full(_)) if self.dial.open() > 0 => {
                     timeout(FULL_PAUSE, self.freed.notified()).await.ok();
+                }
+                // Being restarted, by its own word or as far as that is known.
+                Err(fault @ Fault::Unreached(_)) if was_there || fault.is_between() => {
+                    if !self.presence.has_time(begun) {
+                        return Err(fault.in_spite_of_waiting());
+                    }
+                    sleep(presence::PAUSE).await;
                 }
                 Err(fault) => return Err(fault),
             }
@@ -88,6 +101,7 @@ impl Pool {
             idle.connections.remove(0);
         }
         drop(idle);
+        self.presence.confirm(now);
         self.freed.notify_one();
     }
 
