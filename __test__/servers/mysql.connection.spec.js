@@ -134,9 +134,9 @@ describeBoth('a MySQL server with TLS of an authority of its own', () => {
   })
 
   test('stores sessions when it logs statements too', async () => {
-    await database.kill('SIGTERM')
+    await database.end(database.politely)
     database.program.command.push('--log-bin=log', '--binlog-format=STATEMENT', '--server-id=1')
-    await database.start()
+    await database.begin()
     await works()
   })
 })

@@ -8,6 +8,7 @@
 const { spawnSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
+const { createConnection } = require('mysql2/promise')
 
 const { query } = require('../../torture/mysql')
 const { tempDir } = require('./cleanup')
@@ -31,6 +32,9 @@ function install(data) {
 }
 
 class MariaDB {
+  /** The signal by which it ends as `mariadb-admin shutdown` lets it. */
+  politely = 'SIGTERM'
+
   /** Makes a server with a database `test`; `settings` are further arguments. It does not run yet. */
   static async make(...settings) {
     const server = new MariaDB()
@@ -50,14 +54,14 @@ class MariaDB {
   }
 
   /** Starts it, and waits until it answers. */
-  start() {
+  begin() {
     return this.program.start(() => this.sql('SELECT 1'))
   }
 
   /** Makes and starts one. */
   static async start(...settings) {
     const server = await MariaDB.make(...settings)
-    await server.start()
+    await server.begin()
     return server
   }
 
@@ -71,6 +75,38 @@ class MariaDB {
     return { adapter: 'mysql', host: '127.0.0.1', port: this.port, user: 'root', database: 'test', ...fields }
   }
 
+  /** A connection of a user's own, which a test may do with as it likes. */
+  open(fields) {
+    return createConnection({ ...this.connection(fields), adapter: undefined })
+  }
+
+  /** Lets a user have so many connections at most, or as many as there may be. */
+  limit(user, connections = 0) {
+    return this.sql(`ALTER USER '${user}'@'%' WITH MAX_USER_CONNECTIONS ${connections}`)
+  }
+
+  /** Whether it may be written to by all who are not its owner. */
+  takesWrites(may) {
+    return this.sql(`SET GLOBAL read_only = ${may ? 'OFF' : 'ON'}`)
+  }
+
+  drop(table) {
+    return this.sql('DROP TABLE ??', [table])
+  }
+
+  /** The text in the row of a session. */
+  async payloadOf(table, id) {
+    return (await this.sql('SELECT payload FROM ?? WHERE id = ?', [table, id]))[0].payload
+  }
+
+  /** Holds the row of a session in a transaction; gives what lets it go. */
+  async hold(table, id) {
+    const connection = await this.open()
+    await connection.query('START TRANSACTION')
+    await connection.query('SELECT 1 FROM ?? WHERE id = ? FOR UPDATE', [table, id])
+    return () => connection.end()
+  }
+
   /** Ends connections of a user, in the middle of whatever they do. */
   async cut(user) {
     const rows = await this.sql('SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ? AND ID <> connection_id()', [user])
@@ -78,7 +114,8 @@ class MariaDB {
     return rows.length
   }
 
-  kill(signal) {
+  /** Ends it: by `SIGKILL` as a crash does. */
+  end(signal) {
     return this.program.kill(signal)
   }
 

@@ -8,6 +8,7 @@
 const { spawnSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
+const { Client } = require('pg')
 
 const { query } = require('../../torture/postgres')
 const { tempDir } = require('./cleanup')
@@ -50,6 +51,9 @@ host all app,crowd 127.0.0.1/32 scram-sha-256
 `
 
 class Postgres {
+  /** The signal by which it ends as `pg_ctl stop -m fast` lets it. */
+  politely = 'SIGINT'
+
   /** Makes and starts a server with a database `test`; `settings` are further lines of its configuration. */
   static async start(...settings) {
     const server = new Postgres()
@@ -103,6 +107,36 @@ class Postgres {
     return { adapter: 'postgres', host: '127.0.0.1', port: this.port, user: 'postgres', database: 'test', ...fields }
   }
 
+  /** A connection of a user's own, which a test may do with as it likes. */
+  async open(fields) {
+    const client = new Client({ ...this.connection(fields), adapter: undefined })
+    client.on('error', () => {})
+    await client.connect()
+    return client
+  }
+
+  /** Lets a user have so many connections at most, or as many as there may be. */
+  limit(user, connections = -1) {
+    return this.sql(`ALTER ROLE ${user} CONNECTION LIMIT ${connections}`)
+  }
+
+  drop(table) {
+    return this.sql(`DROP TABLE "${table}"`)
+  }
+
+  /** The text in the row of a session. */
+  async payloadOf(table, id) {
+    return (await this.sql(`SELECT payload FROM "${table}" WHERE id = $1`, [id]))[0].payload
+  }
+
+  /** Holds the row of a session in a transaction; gives what lets it go. */
+  async hold(table, id) {
+    const client = await this.open()
+    await client.query('BEGIN')
+    await client.query(`SELECT 1 FROM "${table}" WHERE id = $1 FOR UPDATE`, [id])
+    return () => client.end()
+  }
+
   /** Ends connections of a user, in the middle of whatever they do; gives how many. */
   async cut(user) {
     const [{ count }] = await this.sql('SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1', [user])
@@ -118,7 +152,7 @@ class Postgres {
     await ready(async () => (await this.sql('SHOW default_transaction_read_only'))[0].default_transaction_read_only === value)
   }
 
-  /** Ends it: by `SIGKILL` as a crash does, by `SIGINT` as `pg_ctl stop -m fast`. */
+  /** Ends it: by `SIGKILL` as a crash does. */
   async end(signal = 'SIGKILL') {
     const all = this.children()
     if (signal === 'SIGKILL') this.signal('SIGKILL')
