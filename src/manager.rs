@@ -123,8 +123,8 @@ pub struct Manager {
     breaker: Rc<Breaker>,
     activity: Rc<Activity>,
     is_sweeping: Cell<bool>,
-    /// When the last sweep ended.
-    swept_at: Cell<Millis>,
+    /// Until when there is no sweep.
+    rests_until: Cell<Millis>,
     /// What has happened so far.
     pub stats: Stats,
     luck: Cell<u64>,
@@ -163,7 +163,7 @@ impl Manager {
             built_in: RefCell::default(),
             activity: Rc::default(),
             is_sweeping: Cell::new(false),
-            swept_at: Cell::default(),
+            rests_until: Cell::default(),
             stats: Stats::default(),
             luck: Cell::new(sweep::seed()),
             turns: Turns::default(),
