@@ -3,8 +3,8 @@
 /*
  * A server under load in a process of its own, and what of its requests the garbage collector was left with; told by cost.spec.js.
  *
- * Started as `node --expose-gc cost.child.js ENTRY REQUESTS KIND`. Says `{old, major}` as JSON: by how many bytes a request the heap's old
- * part grew, and how many full collections there were meanwhile.
+ * Started as `node --expose-gc --max-semi-space-size=4 cost.child.js ENTRY REQUESTS KIND`. Says `{old, major}` as JSON: by how many
+ * bytes a request the heap's old part grew, and how many full collections there were meanwhile.
  */
 
 const http = require('http')
