@@ -62,7 +62,10 @@ declare class Store extends EventEmitter<Store.Events> {
   /** Makes a request's session of what was stored. For express-session. */
   createSession(request: any, session: any): any
 
-  /** Waits for what is under way, but not for longer than five seconds. */
+  /**
+   * Waits for what is under way, but not for longer than five seconds, and closes connections to a server, unless they are a
+   * NodeSession's.
+   */
   close(): Promise<void>
 }
 

@@ -9,12 +9,16 @@ const session = require('express-session')
 const Store = require('../express-session')
 const { frameworks } = require('./support/frameworks')
 const { listen } = require('./support/servers')
-const { tempDir, later } = require('./support/cleanup')
+const { tempDir } = require('./support/cleanup')
+const { servers } = require('./support/store-servers')
 const { storesWhere } = require('./support/stores')
 const { until } = require('./support/waiting')
 
+jest.setTimeout(60000)
+
+const STORES = [...storesWhere(), ...servers]
 const FRAMEWORKS = ['Express 4', 'Express 5']
-const CASES = FRAMEWORKS.flatMap((framework) => storesWhere().map(([name, row]) => [framework, name, row]))
+const CASES = FRAMEWORKS.flatMap((framework) => STORES.map(([name, row]) => [framework, name, row]))
 
 const failed = (error) => (error ? `failed: ${error.message}` : undefined)
 
@@ -73,9 +77,13 @@ const ROUTES = {
   },
 }
 
+const opened = []
+// Servers have so many connections and no more.
+afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
+
 /** An application over a store; gives its agents and the store. */
 async function start(framework, row, { options, store = new Store({ lottery: false, ...row.options(tempDir()) }) } = {}) {
-  later(() => store.close())
+  opened.push(store)
   const { kind, build } = frameworks[framework]
   const middleware = session({ secret: 'text', store, resave: false, saveUninitialized: false, name: 'sid', ...options })
   const listener = build([middleware], (req, res) => ROUTES[req.url](req, res))

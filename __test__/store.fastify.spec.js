@@ -10,18 +10,27 @@ const fastifySession = require('@fastify/session')
 
 const Store = require('../express-session')
 const { Agent } = require('./support/agent')
-const { tempDir, later } = require('./support/cleanup')
+const { tempDir } = require('./support/cleanup')
+const { servers } = require('./support/store-servers')
 const { storesWhere } = require('./support/stores')
 const { until } = require('./support/waiting')
+
+jest.setTimeout(60000)
+
+const opened = []
+// Servers have so many connections and no more.
+afterEach(async () => {
+  for (const { app, store } of opened.splice(0)) {
+    await app.close()
+    await store.close()
+  }
+})
 
 /** An application over a store; gives the store, and visitors. */
 async function start(row, options = {}) {
   const store = new Store({ lottery: false, ...row.options(tempDir()) })
   const app = fastify()
-  later(async () => {
-    await app.close()
-    await store.close()
-  })
+  opened.push({ app, store })
   await app.register(fastifyCookie)
   const cookie = { secure: false, ...options.cookie }
   const secret = 'a secret of more than thirty-two characters'
@@ -57,7 +66,7 @@ async function start(row, options = {}) {
   return { store, visitor }
 }
 
-describe.each(storesWhere())('@fastify/session over %s', (name, row) => {
+describe.each([...storesWhere(), ...servers])('@fastify/session over %s', (name, row) => {
   test('a visitor is counted, and each apart from the others', async () => {
     const { store, visitor } = await start(row)
     const [one, other] = [visitor(), visitor()]

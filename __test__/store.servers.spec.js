@@ -1,20 +1,17 @@
 'use strict'
 
 /*
- * The store for express-session, and `node-session migrate`, on each database server.
+ * The store for express-session, called by itself, and `node-session migrate`, on each database server.
  */
 
 const { spawn } = require('child_process')
 const { once } = require('events')
 const fs = require('fs')
 const path = require('path')
-const session = require('express-session')
 
 const Store = require('../express-session')
-const { frameworks } = require('./support/frameworks')
 const { Records } = require('../lib/express-session/records')
 const { Engine } = require('../lib/engine')
-const { listen } = require('./support/servers')
 const { tempDir, later } = require('./support/cleanup')
 const { servers } = require('./support/store-servers')
 const { until } = require('./support/waiting')
@@ -85,26 +82,6 @@ describe.each(servers)('over %s', (name, row) => {
     expect([(await store.ids()).sort(), await store.length()]).toEqual([[...ids].sort(), 1200])
     await store.clear()
     expect(await store.all()).toEqual([])
-  })
-
-  test.each(['Express 4', 'Express 5'])('express-session on %s: a visitor is counted, renewed and logged out', async (framework) => {
-    const routes = {
-      '/visits': (req, res) => {
-        req.session.visits = (req.session.visits ?? 0) + 1
-        res.end(String(req.session.visits))
-      },
-      '/look': (req, res) => res.end(String(req.session.visits)),
-      '/regenerate': (req, res) => req.session.regenerate((error) => res.end(error ? String(error) : 'renewed')),
-      '/destroy': (req, res) => req.session.destroy((error) => res.end(error ? String(error) : 'destroyed')),
-    }
-    const middleware = session({ secret: 'text', store, resave: false, saveUninitialized: false, cookie: { maxAge: 60000 } })
-    const app = await listen(frameworks[framework].build([middleware], (req, res) => routes[req.url](req, res)))
-    const agent = app.agent()
-    const bodies = []
-    for (const target of ['/visits', '/look', '/visits', '/regenerate', '/visits', '/destroy', '/visits']) {
-      bodies.push((await agent.request(target)).body)
-    }
-    expect(bodies).toEqual(['1', '1', '2', 'renewed', '1', 'destroyed', '1'])
   })
 
   test('sessions are moved to it from files, and back', async () => {

@@ -7,6 +7,7 @@
  */
 
 const { spawnSync } = require('child_process')
+const { randomBytes } = require('crypto')
 
 const { later } = require('./cleanup')
 
@@ -14,12 +15,8 @@ const REDIS = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 const POSTGRES = process.env.POSTGRES_URL ?? 'postgres://postgres@127.0.0.1:5432/test'
 const MYSQL = process.env.MYSQL_URL ?? 'mysql://root@127.0.0.1:3306/test'
 
-let made = 0
 /** A name that nothing else has in a shared storage. */
-function freshName() {
-  made += 1
-  return `ns_own_${process.pid}_${made}`
-}
+const freshName = () => `ns_own_${randomBytes(8).toString('hex')}`
 
 function postgres() {
   const table = freshName()

@@ -1,7 +1,8 @@
 'use strict'
 
 /*
- * The storages that the suites of express-session's store run on, and that sessions are moved between, one row each.
+ * The storages that the suites of express-session's store run on, and that sessions are moved between, one row each. Those on
+ * database servers are in store-servers.js.
  *
  * A row has `options(dir)`: the options of a store, or of a NodeSession, that keeps its sessions under `dir`, which is the
  * test's own; and `isShared`: whether another store with the same options sees them.

@@ -77,6 +77,8 @@ function parse({ text, at }) {
  */
 class Store extends EventEmitter {
   #records
+  /** Whether the connections are the store's own, and not a NodeSession's. */
+  #isOwner
   #isCorruptAnError
   #isConnected
   #isWatching = false
@@ -89,8 +91,9 @@ class Store extends EventEmitter {
    */
   constructor(options) {
     super()
-    const { engine, onCorrupt } = engineOf(options)
+    const { engine, isOwn, onCorrupt } = engineOf(options)
     this.#records = new Records(engine)
+    this.#isOwner = isOwn
     this.#isCorruptAnError = onCorrupt === 'error'
     this.#watch()
   }
@@ -170,11 +173,15 @@ class Store extends EventEmitter {
     return request.session
   }
 
-  /** Waits for what is under way, but not for longer than five seconds, and looks after the storage no more. */
-  close() {
+  /**
+   * Waits for what is under way, but not for longer than five seconds, looks after the storage no more, and closes the store's own
+   * connections to a server.
+   */
+  async close() {
     clearTimeout(this.#timer)
     this.#isWatching = true
-    return this.#records.drained()
+    await this.#records.drained()
+    if (this.#isOwner) this.#records.disconnect()
   }
 
   async #get(id) {

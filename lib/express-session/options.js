@@ -27,7 +27,7 @@ function refused(message) {
  *
  * @private
  * @throws {SessionError} `ERR_SESSION_CONFIG`
- * @returns {{engine: Engine, onCorrupt: string | undefined}}
+ * @returns {{engine: Engine, isOwn: boolean, onCorrupt: string | undefined}} `isOwn`: nobody else uses the engine
  */
 function engineOf(options = {}) {
   if (options === null || typeof options !== 'object') throw refused('a store takes options, or a NodeSession')
@@ -36,7 +36,7 @@ function engineOf(options = {}) {
     const driver = manager.getDefaultDriver()
     const isOurs = !manager.__isCustom(driver) && storageOf(options.__config, driver) === undefined
     if (!isOurs) throw refused(`a store cannot be had over the handler \`${driver}\``)
-    return { engine: manager.__engine(), onCorrupt: options.__config.onCorrupt }
+    return { engine: manager.__engine(), isOwn: false, onCorrupt: options.__config.onCorrupt }
   }
   for (const name of Object.keys(options)) {
     if (!KNOWN.includes(name)) throw refused(`option \`${name}\` is none of a store's; there are ${KNOWN.join(', ')}`)
@@ -45,7 +45,7 @@ function engineOf(options = {}) {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   given.driver = driverOf(given, 'database')
   const engine = new Engine(merge({ secret: native.generateId(), ...DEFAULTS, ...given }))
-  return { engine, onCorrupt: options.onCorrupt }
+  return { engine, isOwn: true, onCorrupt: options.onCorrupt }
 }
 
 module.exports = { engineOf }

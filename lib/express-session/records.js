@@ -48,6 +48,11 @@ class Records {
     return this.#engine.drained(DRAIN_LIMIT)
   }
 
+  /** Closes connections to servers; what is asked later makes new ones. */
+  disconnect() {
+    this.#engine.native.disconnect()
+  }
+
   #ask(operation) {
     return new Promise((resolve, reject) => {
       this.#engine.begin(operation, (reply) => {
