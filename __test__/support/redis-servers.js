@@ -82,12 +82,25 @@ function startRedis({ port, ...options } = {}, tls) {
   return server.start()
 }
 
-/** Starts a cluster of three primaries with a replica each; gives its six servers. */
-async function startCluster() {
-  const options = { 'cluster-enabled': 'yes', 'cluster-node-timeout': 1000, 'cluster-config-file': 'nodes.conf', appendonly: 'yes' }
-  const nodes = await Promise.all(Array.from({ length: 6 }, () => startRedis(options)))
+/** What servers need that speak nothing but TLS, and what they are asked with; `files` are those of `makeCertificates`. */
+function encrypted(files) {
+  const options = {
+    'tls-ca-cert-file': files.ca, 'tls-cert-file': files.cert, 'tls-key-file': files.key, 'tls-auth-clients': 'no',
+    'tls-cluster': 'yes', 'tls-replication': 'yes',
+  }
+  return { options, tls: { ca: fs.readFileSync(files.ca, 'utf8') }, flags: ['--tls', '--cacert', files.ca] }
+}
+
+/** What servers need that speak no TLS. */
+const PLAIN = { options: {}, tls: undefined, flags: [] }
+
+/** Starts a cluster of three primaries, with a replica each unless there are to be none; gives its servers. */
+async function startCluster({ replicas = 1, secured = PLAIN } = {}) {
+  const own = { 'cluster-enabled': 'yes', 'cluster-node-timeout': 1000, 'cluster-config-file': 'nodes.conf', appendonly: 'yes' }
+  const options = { ...own, ...secured.options }
+  const nodes = await Promise.all(Array.from({ length: 3 * (1 + replicas) }, () => startRedis(options, secured.tls)))
   const addresses = nodes.map(({ host, port }) => `${host}:${port}`)
-  cli('--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes')
+  cli(...secured.flags, '--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes')
   await ready(async () => {
     const told = await Promise.all(nodes.map((node) => node.ask('CLUSTER', 'INFO')))
     return told.every((info) => /cluster_state:ok/.test(info))
@@ -103,12 +116,12 @@ function cli(...args) {
 }
 
 /** Starts a primary, two replicas and three sentinels; gives `{servers, sentinels}`, the primary first. */
-async function startSentinels(name) {
-  const primary = await startRedis()
+async function startSentinels(name, secured = PLAIN) {
+  const primary = await startRedis(secured.options, secured.tls)
   const replicaof = `${primary.host} ${primary.port}`
-  const replicas = await Promise.all([1, 2].map(() => startReplica(replicaof)))
+  const replicas = await Promise.all([1, 2].map(() => startReplica(replicaof, secured)))
   await ready(async () => /connected_slaves:2/.test(await primary.ask('INFO', 'replication')))
-  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(name, primary)))
+  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(name, primary, secured)))
   await ready(async () => {
     const told = await Promise.all(sentinels.map((sentinel) => sentinel.ask('SENTINEL', 'MASTER', name)))
     const fields = told.map((list) => Object.fromEntries(list.flatMap((key, at) => (at % 2 === 0 ? [[key, list[at + 1]]] : []))))
@@ -117,8 +130,8 @@ async function startSentinels(name) {
   return { servers: [primary, ...replicas], sentinels }
 }
 
-async function startReplica(replicaof) {
-  const server = await startRedis({ 'repl-diskless-sync-delay': 0 })
+async function startReplica(replicaof, secured) {
+  const server = await startRedis({ 'repl-diskless-sync-delay': 0, ...secured.options }, secured.tls)
   await server.ask('REPLICAOF', ...replicaof.split(' '))
   return server
 }
@@ -130,14 +143,16 @@ class Sentinel extends Redis {
   }
 }
 
-async function startSentinel(name, { host, port: watched }) {
-  const sentinel = new Sentinel({})
+async function startSentinel(name, { host, port: watched }, { options, tls }) {
+  const sentinel = new Sentinel({}, tls)
   sentinel.port = await freePort()
+  const ports = tls === undefined ? [`port ${sentinel.port}`] : ['port 0', `tls-port ${sentinel.port}`]
+  const further = Object.entries(options).map(([option, value]) => `${option} ${value}`)
   fs.writeFileSync(path.join(sentinel.dir, 'sentinel.conf'), [
-    `port ${sentinel.port}`, 'bind 127.0.0.1', `dir ${sentinel.dir}`, `sentinel monitor ${name} ${host} ${watched} 2`,
+    ...ports, ...further, 'bind 127.0.0.1', `dir ${sentinel.dir}`, `sentinel monitor ${name} ${host} ${watched} 2`,
     `sentinel down-after-milliseconds ${name} 500`, `sentinel failover-timeout ${name} 3000`, '',
   ].join('\n'))
   return sentinel.start()
 }
 
-module.exports = { isInstalled, startRedis, startCluster, startSentinels, cli }
+module.exports = { isInstalled, startRedis, startCluster, startSentinels, encrypted, cli }
