@@ -9,40 +9,18 @@ const path = require('path')
 
 const { ours, describeOurs } = require('../support/packages')
 const { MariaDB, describeMariaDB } = require('../support/mariadb')
+const { PASSWORD, trialsOf, verifies } = require('../support/reached-servers')
 const { makeCertificates, makeSelfSigned } = require('../support/certificates')
 const { open } = require('../support/servers')
-const { freshId } = require('../support/cookies')
 
 jest.setTimeout(60000)
-
-const PASSWORD = 'hidden-4711 "\\ß'
 
 let database
 let files
 
 const pem = (name) => fs.readFileSync(files[name], 'utf8')
-
-/** Opens a site on the server, and makes a visit that stores something; gives what was reported. */
-async function tried(fields, options) {
-  const connection = typeof fields === 'string' ? fields : database.connection({ user: 'app', password: PASSWORD, ...fields })
-  const site = await open(ours, { driver: 'database', connection, table: `t${freshId().replace(/\W/g, '').slice(0, 12)}`, ...options })
-  const agent = site.agent()
-  await site.visit(agent, (session) => session.put('user', 'bob'))
-  const user = (await site.visit(agent, (session) => session.get('user'))).value
-  await site.nodeSession.close()
-  return { user, errors: site.errors, said: site.errors.map((error) => `${error.message}: ${error.cause?.message}`).join('\n') }
-}
-
-const works = async (fields, options) => expect(await tried(fields, options)).toMatchObject({ user: 'bob', errors: [] })
-
-async function fails(fields, text, code) {
-  const { user, errors, said } = await tried(fields)
-  expect(user).toBeUndefined()
-  expect(errors[0].code).toMatch(/^ERR_SESSION_(READ|WRITE)$/)
-  expect(said).toMatch(text)
-  if (code) expect(errors[0].cause.code).toBe(code)
-  expect(said).not.toMatch(/hidden/)
-}
+const trials = trialsOf(() => database)
+const { works, fails } = trials
 
 const describeBoth = describeOurs === describe ? describeMariaDB : describe.skip
 
@@ -63,19 +41,7 @@ describeBoth('a MySQL server with TLS of an authority of its own', () => {
     for (const name of [...Object.keys(users), 'edward']) await database.sql(`GRANT ALL ON test.* TO '${name}'@'%'`)
   })
 
-  test('is reached with its certificate, by its address or its name', async () => {
-    await works({ user: 'safe', ssl: { ca: pem('ca') } })
-    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca'))], servername: 'localhost' } })
-  })
-
-  test('is refused when nobody we trust has signed its certificate, or it is another name\'s', async () => {
-    await fails({ ssl: true }, /UnknownIssuer/)
-    await fails({ ssl: { ca: pem('ca'), servername: 'db.example' } }, /not valid for name/)
-  })
-
-  test('is reached without a proof where that is asked for', async () => {
-    await works({ user: 'safe', ssl: { rejectUnauthorized: false } })
-  })
+  verifies(trials, pem)
 
   test('refuses who comes without TLS or without a certificate', async () => {
     await fails({ user: 'safe' }, /Access denied/, 'ER_ACCESS_DENIED_ERROR')

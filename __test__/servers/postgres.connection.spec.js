@@ -9,42 +9,18 @@ const path = require('path')
 
 const { ours, describeOurs } = require('../support/packages')
 const { Postgres, describePostgres } = require('../support/postgres')
+const { PASSWORD, trialsOf, verifies } = require('../support/reached-servers')
 const { makeCertificates, makeSelfSigned } = require('../support/certificates')
-const { open } = require('../support/servers')
-const { freshId } = require('../support/cookies')
 const { ready } = require('../support/spawned')
 
 jest.setTimeout(60000)
-
-const PASSWORD = 'hidden-4711 "\\ß'
 
 let database
 let files
 
 const pem = (name) => fs.readFileSync(files[name], 'utf8')
-const table = () => `t${freshId().replace(/\W/g, '').slice(0, 12)}`
-
-/** Opens a site on the server, and makes a visit that stores something; gives what was reported. */
-async function tried(fields) {
-  const connection = database.connection({ user: 'app', password: PASSWORD, ...fields })
-  const site = await open(ours, { driver: 'database', connection, table: table() })
-  const agent = site.agent()
-  await site.visit(agent, (session) => session.put('user', 'bob'))
-  const user = (await site.visit(agent, (session) => session.get('user'))).value
-  await site.nodeSession.close()
-  return { user, errors: site.errors, said: site.errors.map((error) => `${error.message}: ${error.cause?.message}`).join('\n') }
-}
-
-const works = async (fields) => expect(await tried(fields)).toMatchObject({ user: 'bob', errors: [] })
-
-async function fails(fields, text, code) {
-  const { user, errors, said } = await tried(fields)
-  expect(user).toBeUndefined()
-  expect(errors[0].code).toMatch(/^ERR_SESSION_(READ|WRITE)$/)
-  expect(said).toMatch(text)
-  if (code) expect(errors[0].cause.code).toBe(code)
-  expect(said).not.toMatch(/hidden/)
-}
+const trials = trialsOf(() => database)
+const { tried, works, fails } = trials
 
 const describeBoth = describeOurs === describe ? describePostgres : describe.skip
 
@@ -63,19 +39,7 @@ describeBoth('a PostgreSQL server with TLS of an authority of its own', () => {
     }
   })
 
-  test('is reached with its certificate, by its address or its name', async () => {
-    await works({ user: 'safe', ssl: { ca: pem('ca') } })
-    await works({ user: 'safe', ssl: { ca: [Buffer.from(pem('ca'))], servername: 'localhost' } })
-  })
-
-  test('is refused when nobody we trust has signed its certificate, or it is another name\'s', async () => {
-    await fails({ ssl: true }, /UnknownIssuer/)
-    await fails({ ssl: { ca: pem('ca'), servername: 'db.example' } }, /not valid for name/)
-  })
-
-  test('is reached without a proof where that is asked for', async () => {
-    await works({ user: 'safe', ssl: { rejectUnauthorized: false } })
-  })
+  verifies(trials, pem)
 
   test('refuses who comes without TLS or without a certificate', async () => {
     await fails({ user: 'safe' }, /no pg_hba.conf entry/, '28000')
