@@ -14,6 +14,8 @@ pub(crate) mod locking;
 pub(crate) mod model;
 pub(crate) mod payloads;
 pub(crate) mod records;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) mod sql;
 mod subject;
 pub(crate) mod swap;
 pub(crate) mod sweeping;

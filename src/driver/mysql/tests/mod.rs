@@ -6,30 +6,21 @@ mod columns;
 mod connections;
 mod leases;
 
-use std::future::Future;
-use std::path::Path;
-use std::process;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
 use super::dial::options;
 use super::*;
-use crate::config::{Config, Connection, Setting};
+use crate::config::Connection;
+use crate::driver::Driver;
 use crate::driver::conformance::Fixture;
-use crate::driver::remote::Remote;
-use crate::driver::{Answer, Driver};
-use crate::error::Result;
-
-const BOUNDS: Bounds = Bounds {
-    idle_timeout: Millis(1_000),
-    max_payload: 64 * 1024,
-    read_patience: Millis(1_900),
-    write_patience: Millis(1_900),
+use crate::driver::conformance::sql::{
+    BOUNDS, NOW, answering, connection, fresh_table, id, loaded, run, text, wait,
 };
-const NOW: Millis = Millis(1_795_383_066_943);
+use crate::driver::remote::Remote;
+use crate::error::Result;
 
 /// The table as `lib/handler/DatabaseSessionHandler.js` has it made by sails-mysql, on a server that is not strict.
 const WATERLINE: &str =
@@ -42,28 +33,15 @@ const WIDENED: &str =
 
 /// The server, where it can be reached.
 static SERVER: LazyLock<Option<config::Server>> = LazyLock::new(|| {
-    let address = std::env::var("MYSQL_URL");
-    let address = address.unwrap_or_else(|_| "mysql://root@127.0.0.1:3306/test".into());
-    let server = server(&address);
-    let answers = run(async { Conn::new(options(&server)).await.is_ok() });
-    assert!(
-        answers || std::env::var_os("CI").is_none(),
-        "no MySQL answers"
-    );
-    answers.then_some(server)
+    let address = answering("MYSQL_URL", "mysql://root@127.0.0.1:3306/test", |address| {
+        run(async { Conn::new(options(&server(address))).await.is_ok() })
+    });
+    address.as_deref().map(server)
 });
 
 /// What a URL means.
 fn server(address: &str) -> config::Server {
-    let text = |text: &str| Setting::Text(text.to_owned());
-    let given = [
-        ("secret", text(&"s".repeat(40))),
-        ("driver", text("database")),
-        ("connection", text(address)),
-    ];
-    let given: Vec<_> = given.map(|(name, value)| (name.to_owned(), value)).into();
-    let (config, _) = Config::parse(&given, Path::new("/")).unwrap();
-    match config.database.unwrap().connection {
+    match connection(address) {
         Connection::MySql(server) => server,
         other => panic!("{other:?}"),
     }
@@ -77,13 +55,11 @@ struct Place {
 impl Place {
     /// `None`, and a note, where there is no server.
     fn new() -> Option<Self> {
-        static PLACES: AtomicUsize = AtomicUsize::new(0);
         if SERVER.is_none() {
             eprintln!("skipped: no MySQL answers");
             return None;
         }
-        let number = PLACES.fetch_add(1, Ordering::Relaxed);
-        let table = TableName::parse(&format!("rust_{}_{number}", process::id())).unwrap();
+        let table = fresh_table("");
         Some(Self { table })
     }
 
@@ -130,28 +106,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.sql("DROP TABLE IF EXISTS {table}, {table}_locks");
     }
-}
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(work)
-}
-
-fn wait<T: Unpin>(answer: Answer<T>) -> Result<T> {
-    run(answer)
-}
-
-fn id(fill: char) -> SessionId {
-    SessionId::parse(&fill.to_string().repeat(40)).unwrap()
-}
-
-fn text(payload: &str) -> Arc<str> {
-    Arc::from(payload)
-}
-
-fn loaded(driver: &dyn Driver, id: SessionId) -> Option<String> {
-    let record = wait(driver.load(&id, NOW)).unwrap();
-    record.map(|record| record.payload.to_string())
 }
 
 impl Fixture for Option<Place> {

@@ -6,26 +6,19 @@ mod columns;
 mod connections;
 mod tables;
 
-use std::path::Path;
 use std::process;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::*;
-use crate::config::{Config, Connection as Configured, Setting};
+use crate::config::Connection as Configured;
+use crate::driver::Driver;
 use crate::driver::conformance::Fixture;
-use crate::driver::memory::Memory;
-use crate::driver::{Answer, Driver};
-
-const BOUNDS: Bounds = Bounds {
-    idle_timeout: Millis(1_000),
-    max_payload: 64 * 1024,
-    read_patience: Millis(1_900),
-    write_patience: Millis(1_900),
+use crate::driver::conformance::sql::{
+    BOUNDS, NOW, answering, connection, fresh_table, id, loaded, run, text, wait,
 };
-const NOW: Millis = Millis(1_795_383_066_943);
+use crate::driver::memory::Memory;
 
 /// The table as sails-postgresql makes it for the model of `lib/SessionManager.js`.
 const WATERLINE: &str =
@@ -36,35 +29,16 @@ const WIDENED: &str =
 
 /// Where the server is, if it can be reached.
 static ADDRESS: LazyLock<Option<String>> = LazyLock::new(|| {
-    let address = std::env::var("POSTGRES_URL");
-    let address = address.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/test".to_owned());
-    let answers = run(async { tokio_postgres::connect(&address, NoTls).await.is_ok() });
-    assert!(
-        answers || std::env::var_os("CI").is_none(),
-        "no PostgreSQL answers"
-    );
-    answers.then_some(address)
+    answering(
+        "POSTGRES_URL",
+        "postgres://postgres@127.0.0.1:5432/test",
+        |address| run(async { tokio_postgres::connect(address, NoTls).await.is_ok() }),
+    )
 });
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(work)
-}
 
 /// What a URL means.
 fn server(address: &str) -> Server {
-    let text = |text: &str| Setting::Text(text.to_owned());
-    let given = [
-        ("secret", text(&"s".repeat(40))),
-        ("driver", text("database")),
-        ("connection", text(address)),
-    ];
-    let given: Vec<_> = given.map(|(name, value)| (name.to_owned(), value)).into();
-    let (config, _) = Config::parse(&given, Path::new("/")).unwrap();
-    match config.database.unwrap().connection {
+    match connection(address) {
         Configured::Postgres(server) => server,
         other => panic!("{other:?}"),
     }
@@ -84,14 +58,11 @@ impl Place {
 
     /// The same with a beginning of the table's name.
     fn named(prefix: &str) -> Option<Self> {
-        static PLACES: AtomicUsize = AtomicUsize::new(0);
         let Some(address) = ADDRESS.clone() else {
             eprintln!("skipped: no PostgreSQL answers");
             return None;
         };
-        let number = PLACES.fetch_add(1, Ordering::Relaxed);
-        let table = format!("{prefix}rust_{}_{number}", process::id());
-        let table = TableName::parse(&table).unwrap();
+        let table = fresh_table(prefix);
         Some(Self { table, address })
     }
 
@@ -163,23 +134,6 @@ impl Drop for Place {
         self.try_sql("SET client_min_messages = error; DROP TABLE IF EXISTS {table}, {locks}")
             .ok();
     }
-}
-
-fn id(fill: char) -> SessionId {
-    SessionId::parse(&fill.to_string().repeat(40)).unwrap()
-}
-
-fn text(payload: &str) -> Arc<str> {
-    Arc::from(payload)
-}
-
-fn wait<T: Unpin>(answer: Answer<T>) -> Result<T> {
-    run(answer)
-}
-
-fn loaded(driver: &dyn Driver, id: SessionId) -> Option<String> {
-    let record = wait(driver.load(&id, NOW)).unwrap();
-    record.map(|record| record.payload.to_string())
 }
 
 /// The laws' storage: a memory of its own where there is no server, so that a test that is skipped says so.
