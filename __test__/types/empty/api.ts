@@ -79,6 +79,8 @@ new NodeSession({
 new NodeSession({ secret: 'text', connection: { adapter: 'sails-postgresql', url: 'postgres://db.internal/app', ssl: true } })
 // @ts-expect-error certificates are text or bytes
 new NodeSession({ secret: 'text', connection: { adapter: 'postgres', ssl: { ca: 5 } } })
+new NodeSession({ secret: 'text', connection: { adapter: 'sails-postgresql', schema: true, poolSize: 4 } })
+new NodeSession({ secret: 'text', connection: { adapter: 'postgres', schema: 'web' } })
 // @ts-expect-error an encrypter decrypts too
 new NodeSession({ secret: 'text' }, { encrypt: (text: string) => text })
 
