@@ -180,10 +180,11 @@ export declare function openLockedSession(engine: number, cookie: Text | undefin
  * @param engine the number of an engine
  * @param cookie the request's `Cookie` header
  * @param verified the session id that a cookie parser verified
+ * @param live where what was loaded counts at once, if it is at hand: the session's live object
  * @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
- *   has ended, `settleSession` lets it count
+ *   has ended, `settleSession` lets it count. With `live` it counts already, unless the number is negative
  */
-export declare function openSession(engine: number, cookie?: Text | undefined | null, verified?: Text | undefined | null): number
+export declare function openSession(engine: number, cookie: Text | undefined | null, verified: Text | undefined | null, live: object | undefined): number
 
 /** Keeps a closed session readable until `forgetSession`. */
 export declare function pinSession(session: number): void
@@ -211,6 +212,9 @@ export declare function runOperations(engine: number): unknown[]
  * @returns a reply; when that is `undefined` and the response ends, the session is retired already
  */
 export declare function saveSession(session: number, live: object, moment: number, handler: object | undefined, store: object | undefined): unknown
+
+/** Lets what operations ask of servers go out. To be called once after any number of them has begun. */
+export declare function sendRequests(): void
 
 /** The text of a `Set-Cookie` header. */
 export declare function serialiseCookie(engine: number, name: string, value: Text, options: AnyCookie): string | null

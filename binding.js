@@ -865,6 +865,7 @@ module.exports.recode = nativeBinding.recode
 module.exports.retireSession = nativeBinding.retireSession
 module.exports.runOperations = nativeBinding.runOperations
 module.exports.saveSession = nativeBinding.saveSession
+module.exports.sendRequests = nativeBinding.sendRequests
 module.exports.serialiseCookie = nativeBinding.serialiseCookie
 module.exports.sessionAdopt = nativeBinding.sessionAdopt
 module.exports.sessionAge = nativeBinding.sessionAge

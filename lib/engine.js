@@ -12,6 +12,38 @@ const { callHandler, callCodec, numberOf } = require('./handlers')
 /** Longest delay a timer takes. Units: milliseconds. */
 const FOREVER = 0x7fffffff
 
+/** Nobody listens for the end of an operation's resource. */
+const RESOURCE = { requireManualDestroy: true }
+
+/** Keeps the process while some engine waits for a reply. */
+const alive = {
+  engines: 0,
+  timer: undefined,
+
+  hold() {
+    this.engines += 1
+    if (this.timer === undefined) this.timer = setInterval(() => {}, FOREVER)
+    else if (this.engines === 1) this.timer.ref()
+  },
+
+  letGo() {
+    this.engines -= 1
+    if (this.engines === 0) this.timer.unref()
+  },
+}
+
+/** Who waits for a reply, in the asynchronous context of where it was asked for. */
+class Waiter extends AsyncResource {
+  constructor(callback) {
+    super('SessionOperation', RESOURCE)
+    this.callback = callback
+  }
+
+  call(reply) {
+    this.runInAsyncScope(this.callback, undefined, reply)
+  }
+}
+
 /**
  * The replies that are waited for. Held by the addon too, so it must not lead to the engine itself.
  *
@@ -20,12 +52,24 @@ const FOREVER = 0x7fffffff
 class Replies {
   constructor() {
     this.number = 0
-    this.waiting = new Map()
-    this.keepAlive = undefined
+    /**
+     * By number. No `Map`: the tables that it leaves behind as entries come and go lead to one another, and each to what it held,
+     * so that all of it would live until a full collection.
+     */
+    this.waiting = []
+    this.count = 0
+    /** The process is kept, because something is waited for. */
+    this.isHolding = false
     /** The engine panicked when it was woken, and may not be heard when it wakes JavaScript the next time. */
     this.isLost = false
     /** Who waits until nothing is waited for any more. */
     this.idle = []
+    /** What is asked of servers goes out when this turn of the event loop ends, together. */
+    this.isSending = false
+    this.send = () => {
+      this.isSending = false
+      native.sendRequests()
+    }
   }
 
   /**
@@ -39,38 +83,53 @@ class Replies {
       callback(reply)
       return
     }
-    if (this.waiting.size === 0) this.keepAlive = setInterval(() => {}, FOREVER)
-    this.waiting.set(reply, AsyncResource.bind(callback))
+    if (this.count === 0) this.hold()
+    this.count += 1
+    this.waiting[reply] = new Waiter(callback)
+    if (!this.isSending) {
+      this.isSending = true
+      setImmediate(this.send)
+    }
     if (this.isLost) this.wakeUp()
+  }
+
+  hold() {
+    if (!this.isHolding) alive.hold()
+    this.isHolding = true
   }
 
   /** What is still waited for holds the process no longer. */
   letGo() {
-    clearInterval(this.keepAlive)
+    if (this.isHolding) alive.letGo()
+    this.isHolding = false
   }
 
   /** Nothing is waited for any more. */
   rest() {
-    clearInterval(this.keepAlive)
+    this.letGo()
     for (const resolve of this.idle.splice(0)) process.nextTick(resolve)
   }
 
   /** Goes on with the operations that are ready. */
   wakeUp() {
+    let ended
     try {
-      this.deliver(native.runOperations(this.number))
+      ended = native.runOperations(this.number)
       this.isLost = false
     } catch (error) {
       this.failAll(error)
+      return
     }
+    this.deliver(ended)
   }
 
   /** A reply was lost on its way here, and nobody can tell whose: whoever waits is told so. */
   failAll(error) {
-    const waiting = [...this.waiting.values()]
-    this.waiting.clear()
+    const waiting = this.waiting.filter((waiter) => waiter !== undefined)
+    this.waiting = []
+    this.count = 0
     if (waiting.length > 0) this.rest()
-    for (const callback of waiting) process.nextTick(callback, error)
+    for (const waiter of waiting) process.nextTick(() => waiter.call(error))
     // Its next wake-up may not be heard either: whoever waits next asks the engine.
     this.isLost = true
   }
@@ -84,14 +143,19 @@ class Replies {
     if (ended === undefined) return
     for (let at = 0; at < ended.length; at += 2) {
       if (ended[at] === 0) process.emitWarning(ended[at + 1], 'SessionWarning')
-      const callback = this.waiting.get(ended[at])
-      if (callback === undefined) continue
-      this.waiting.delete(ended[at])
-      if (this.waiting.size === 0) this.rest()
+      const waiter = this.waiting[ended[at]]
+      if (waiter === undefined) continue
+      this.waiting[ended[at]] = undefined
+      this.count -= 1
+      if (this.count === 0) this.rest()
       // A callback that throws is the application's own matter, and must not keep the next one from being called.
-      process.nextTick(callback, ended[at + 1])
+      process.nextTick(callWaiter, waiter, ended[at + 1])
     }
   }
+}
+
+function callWaiter(waiter, reply) {
+  waiter.call(reply)
 }
 
 /**
@@ -136,7 +200,7 @@ class Engine {
    * @returns {Promise<void>}
    */
   drained(limit) {
-    if (this.replies.waiting.size === 0) return Promise.resolve()
+    if (this.replies.count === 0) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.replies.letGo()

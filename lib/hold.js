@@ -6,15 +6,34 @@
  * Knows responses, not sessions: what has to happen at the two moments is given to `attach`.
  */
 
-/** What does nothing while a response is held. */
-const FROZEN = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addTrailers', 'flushHeaders', 'writeHead']
+/** On a response that is held: what it was. `undefined` when it is held no more. */
+const kHeld = Symbol('held')
 
 /** How far a response has come. */
 class Hold {
   constructor() {
     this.isHeadDone = false
     this.isEnded = false
-    this.thaw = undefined
+  }
+}
+
+/**
+ * What a response was when it ended, while its methods do nothing. They are replaced by plain assignment, and are not deleted
+ * afterwards: V8 would look everything else on the response up in a table from then on.
+ */
+class Held {
+  constructor(response) {
+    this.statusCode = response.statusCode
+    // HTTP/2 has no status message, and warns of whoever asks for it.
+    this.statusMessage = response.stream === undefined ? response.statusMessage : undefined
+    this.setHeader = response.setHeader
+    this.setHeaders = response.setHeaders
+    this.appendHeader = response.appendHeader
+    this.removeHeader = response.removeHeader
+    this.addTrailers = response.addTrailers
+    this.flushHeaders = response.flushHeaders
+    this.writeHead = response.writeHead
+    this.write = response.write
   }
 }
 
@@ -55,9 +74,9 @@ function attach(response, moments) {
     hold.isEnded = true
     let isSaved = false
     moments.save((isRefused) => {
-      const wasHeld = hold.thaw !== undefined
+      const wasHeld = response[kHeld] !== undefined
       isSaved = true
-      if (wasHeld) hold.thaw()
+      if (wasHeld) thaw(response)
       if (isRefused && refuse(response)) given = ['Internal Server Error', ...given.filter(isFunction)]
       try {
         end.apply(response, given)
@@ -71,7 +90,7 @@ function attach(response, moments) {
         endAnyhow(response, end, error)
       }
     })
-    if (!isSaved) freeze(response, hold)
+    if (!isSaved) freeze(response)
     return response
   }
 }
@@ -153,27 +172,50 @@ function join(earlier, cookies) {
   return [...others, ...cookies]
 }
 
+/** What methods of a held response do. */
+function inert() {
+  return this
+}
+
+/** `headersSent` of a response that is or was held. */
+const HEADERS_SENT = {
+  configurable: true,
+  get() {
+    return this[kHeld] !== undefined || Reflect.get(Object.getPrototypeOf(this), 'headersSent', this)
+  },
+}
+
 /** Lets the response be what it was when it ended, whatever is done to it until it is thawed. */
-function freeze(response, hold) {
-  const { statusCode } = response
-  // HTTP/2 has no status message, and warns of whoever asks for it.
-  const statusMessage = response.stream === undefined ? response.statusMessage : undefined
-  const names = [...FROZEN, 'write', 'headersSent']
-  const own = names.map((name) => Object.getOwnPropertyDescriptor(response, name))
-  const put = (name, descriptor) => Object.defineProperty(response, name, { configurable: true, ...descriptor })
-  for (const name of FROZEN) put(name, { value: () => response, writable: true })
-  put('write', { value: ignore, writable: true })
-  put('headersSent', { get: () => true })
-  hold.thaw = () => {
-    hold.thaw = undefined
-    names.forEach((name, at) => {
-      if (own[at] === undefined) delete response[name]
-      else Object.defineProperty(response, name, own[at])
-    })
-    if (response.headersSent) return
-    response.statusCode = statusCode
-    if (statusMessage !== undefined && response.statusMessage !== statusMessage) response.statusMessage = statusMessage
-  }
+function freeze(response) {
+  const held = new Held(response)
+  response[kHeld] = held
+  response.setHeader = inert
+  if (held.setHeaders !== undefined) response.setHeaders = inert
+  if (held.appendHeader !== undefined) response.appendHeader = inert
+  response.removeHeader = inert
+  response.addTrailers = inert
+  response.flushHeaders = inert
+  response.writeHead = inert
+  response.write = ignore
+  if (!Object.hasOwn(response, 'headersSent')) Object.defineProperty(response, 'headersSent', HEADERS_SENT)
+}
+
+/** Ends that. */
+function thaw(response) {
+  const held = response[kHeld]
+  response[kHeld] = undefined
+  response.setHeader = held.setHeader
+  if (held.setHeaders !== undefined) response.setHeaders = held.setHeaders
+  if (held.appendHeader !== undefined) response.appendHeader = held.appendHeader
+  response.removeHeader = held.removeHeader
+  response.addTrailers = held.addTrailers
+  response.flushHeaders = held.flushHeaders
+  response.writeHead = held.writeHead
+  response.write = held.write
+  if (response.statusCode !== held.statusCode && !response.headersSent) response.statusCode = held.statusCode
+  const { statusMessage } = held
+  if (statusMessage === undefined || response.statusMessage === statusMessage || response.headersSent) return
+  response.statusMessage = statusMessage
 }
 
 /** Turns a response whose head has not left into a 500; gives whether that was still possible. */

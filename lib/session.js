@@ -14,6 +14,9 @@ const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4 }
 /** When a session is saved: its id leaves with the head, the application asks, the response ends. */
 const MOMENT = { ANNOUNCED: 0, BY_HAND: 1, ENDED: 2 }
 
+/** Nobody waits for a session that is being loaded. One list for all of them: what is made per request is not made by literals. */
+const NOBODY = Object.freeze([])
+
 /** Gives up the native half of sessions that nobody holds any more. */
 const abandoned = new FinalizationRegistry((number) => giveUp(native.forgetSession, number))
 
@@ -87,7 +90,7 @@ function number(store) {
  */
 function loading(store) {
   store[kStage] = STAGE.LOADING
-  store[kWaiting] = []
+  store[kWaiting] = NOBODY
 }
 
 /**
@@ -105,7 +108,7 @@ function loaded(store, done) {
   try {
     done(report)
   } finally {
-    if (waiting !== undefined) for (const next of waiting) next()
+    if (waiting !== undefined && waiting !== NOBODY) for (const next of waiting) next()
   }
 }
 
@@ -146,6 +149,7 @@ function lossOf(store) {
  */
 function whenLoaded(store, next) {
   if (store[kWaiting] === undefined) next()
+  else if (store[kWaiting] === NOBODY) store[kWaiting] = [next]
   else store[kWaiting].push(next)
 }
 
@@ -175,7 +179,7 @@ function load(store, done) {
  */
 function saveNow(store, moment, done) {
   if (store[kWaiting] !== undefined) {
-    store[kWaiting].push(() => saveNow(store, moment, done))
+    whenLoaded(store, () => saveNow(store, moment, done))
     return
   }
   const last = moment === MOMENT.ENDED

@@ -380,22 +380,29 @@ function startBuiltIn(visit, manager) {
     return
   }
   const { lock } = visit
+  // Compat: the memory driver calls back at once, the others never do.
+  const isAtOnce = engine.driver === 'memory'
   const number =
     lock === undefined
-      ? native.openSession(engine.number, header, verified)
+      ? native.openSession(engine.number, header, verified, isAtOnce ? live : undefined)
       : native.openLockedSession(engine.number, header, verified, lock.lease, lock.wait)
   if (number === 0) throw noRoom()
   const store = manager.__open(engine, Math.abs(number), live)
   begin(visit, store)
+  if (number > 0 && isAtOnce && lock === undefined) {
+    store[kStage] = STAGE.STARTED
+    visit.started(undefined)
+    return
+  }
+  const operation = number > 0 ? 0 : native.opening(-number)
   const done = () => loaded(store, (report) => visit.started(report))
-  // Compat: the memory driver calls back at once, the others never do.
-  if (number > 0 && engine.driver === 'memory') {
+  if (operation === 0 && isAtOnce) {
     done()
     return
   }
   loading(store)
-  if (number > 0) process.nextTick(done)
-  else engine.begin(() => native.opening(-number), done)
+  if (operation === 0) process.nextTick(done)
+  else engine.wait(operation, done)
 }
 
 function noRoom() {

@@ -49,10 +49,10 @@ pub use guests::Guest;
 use guests::Guests;
 pub use lock::Lock;
 pub use moving::Carried;
-pub use open::{Opened, Settled};
+pub use open::{Opened, Settled, Visiting};
 use parsed::Parsed;
 use queue::Queues;
-pub use save::Saved;
+pub use save::{Saved, Saving};
 pub use stats::Stats;
 use turns::Turns;
 

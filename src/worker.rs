@@ -4,6 +4,7 @@
 //! Knows nothing of sessions. Drivers hand their lane closures, or futures to the pool; whoever polls the reply decides
 //! where it goes on. The threads belong to one pool for the whole process, started when it is first needed.
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -53,6 +54,59 @@ pub fn sleep(time: Duration) -> Result<Pin<Box<Sleep>>> {
     Ok(Box::pin(tokio::time::sleep(time)))
 }
 
+/// Work for the pool's own thread that has not been handed over.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a thread has for the pool's own one.
+#[derive(Default)]
+struct Outbox {
+    is_kept: bool,
+    tasks: Vec<Task>,
+}
+
+thread_local! {
+    static OUTBOX: RefCell<Outbox> = RefCell::default();
+    /// This is the pool's own thread.
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work`, and keeps what it spawns until `send`: handing over many pieces costs hardly more than handing over one.
+pub fn collect<T>(work: impl FnOnce() -> T) -> T {
+    struct Restored(bool);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            OUTBOX.with_borrow_mut(|outbox| outbox.is_kept = self.0);
+        }
+    }
+    let earlier = OUTBOX.with_borrow_mut(|outbox| std::mem::replace(&mut outbox.is_kept, true));
+    let _restored = Restored(earlier);
+    work()
+}
+
+/// Hands over what this thread has collected.
+pub fn send() {
+    let tasks = OUTBOX.with_borrow_mut(|outbox| std::mem::take(&mut outbox.tasks));
+    if let (false, Ok(pool)) = (tasks.is_empty(), pool()) {
+        pool.spawn(async move {
+            IS_OWN.set(true);
+            for task in tasks {
+                tokio::spawn(task);
+            }
+        });
+    }
+}
+
+/// Does `work` at once; on the pool's own thread, when everything else that is ready there has been done.
+pub fn when_idle(work: impl FnOnce() + Send + 'static) {
+    if !IS_OWN.get() {
+        return work();
+    }
+    tokio::spawn(async move {
+        tokio::task::yield_now().await;
+        work();
+    });
+}
+
 /// Runs `work` on the pool's own thread, for up to `limit`; gives its result, or `None` when it took longer, as a future that
 /// any thread may poll. The work goes on when that is dropped.
 ///
@@ -63,11 +117,21 @@ pub fn spawn<T: Send + 'static>(
     limit: Duration,
     work: impl Future<Output = T> + Send + 'static,
 ) -> impl Future<Output = Result<Option<T>>> {
-    let begun =
-        pool().map(|pool| pool.spawn(async move { tokio::time::timeout(limit, work).await.ok() }));
+    let (reply, answer) = oneshot::channel();
+    let begun = pool().map(|pool| {
+        let task = async move {
+            IS_OWN.set(true);
+            let ended = tokio::time::timeout(limit, work).await.ok();
+            reply.send(ended).ok();
+        };
+        OUTBOX.with_borrow_mut(|outbox| match outbox.is_kept {
+            true => outbox.tasks.push(Box::pin(task)),
+            false => drop(pool.spawn(task)),
+        });
+    });
     async move {
-        let ended = begun?.await;
-        ended.map_err(|_| {
+        begun?;
+        answer.await.map_err(|_| {
             panics::take();
             error(Panicked)
         })

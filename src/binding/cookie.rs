@@ -136,7 +136,7 @@ pub fn identify_session(session: f64, engine: u32, cookie: Option<Text>, verifie
     let (Some(entry), Some(engine)) = (registry::entry(session), registry::engine(engine)) else {
         return;
     };
-    if let Ok(visit) = super::operations::visit(&engine, cookie, verified)
+    if let Ok(visit) = super::opening::visit(&engine, cookie, verified)
         && visit.may_exist
     {
         let id = visit.session.id();

@@ -3,8 +3,7 @@
 //! Every operation is polled on the JavaScript thread, at once when it is begun. What cannot be answered on the spot is
 //! polled again when a driver's thread wakes it; one wake-up of JavaScript serves all operations that are ready.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +21,7 @@ use crate::driver::Page;
 use crate::error::Error;
 use crate::manager::Manager;
 use crate::panics::{caught, point};
+use crate::worker;
 
 /// The JavaScript function that is called when operations are ready to go on.
 pub type WakeUp = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -59,14 +59,18 @@ struct Ready {
 }
 
 impl Ready {
-    fn push(&self, number: u32) {
+    fn push(self: Arc<Self>, number: u32) {
         self.numbers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(number);
-        if !self.is_signalled.swap(true, Ordering::AcqRel)
-            && let Some(wake_up) = self.wake_up.get()
-        {
+        if !self.is_signalled.swap(true, Ordering::AcqRel) {
+            worker::when_idle(move || self.signal());
+        }
+    }
+
+    fn signal(&self) {
+        if let Some(wake_up) = self.wake_up.get() {
             wake_up.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
@@ -85,7 +89,40 @@ struct OperationWaker {
 
 impl Wake for OperationWaker {
     fn wake(self: Arc<Self>) {
-        self.ready.push(self.number);
+        self.ready.clone().push(self.number);
+    }
+}
+
+/// The operations of an engine, by their numbers. A number is given again as soon as its operation has ended, so that the
+/// numbers stay small.
+#[derive(Default)]
+struct Operations {
+    /// `None` where there is none, or while it is being polled.
+    places: Vec<Option<Operation>>,
+    free: Vec<u32>,
+}
+
+impl Operations {
+    /// A number that no other operation has. Shape: 1 or more.
+    fn reserve(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn release(&mut self, number: u32) {
+        self.free.push(number);
+    }
+
+    fn put(&mut self, number: u32, operation: Operation) {
+        if let Some(place) = self.places.get_mut(number as usize - 1) {
+            *place = Some(operation);
+        }
+    }
+
+    fn take(&mut self, number: u32) -> Option<Operation> {
+        self.places.get_mut(number as usize - 1)?.take()
     }
 }
 
@@ -103,14 +140,13 @@ pub struct Engine {
     pub call_codec: Kept,
     /// Gives a handler object its number, 1 or more.
     pub number_of: Kept,
-    operations: RefCell<HashMap<u32, Operation>>,
-    next_number: Cell<u32>,
+    operations: RefCell<Operations>,
     ready: Arc<Ready>,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Engine({} operations)", self.operations.borrow().len())
+        write!(f, "Engine({} operations)", self.operations())
     }
 }
 
@@ -137,7 +173,6 @@ impl Engine {
             call_codec,
             number_of,
             operations: RefCell::default(),
-            next_number: Cell::new(1),
             ready: Arc::new(ready),
         }
     }
@@ -152,15 +187,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins an operation: its reply if it is at hand, or the number under which it goes on.
+    /// Begins an operation: its reply if it is at hand, or the number under which it goes on. What it asks of servers goes out
+    /// with `worker::send`.
     pub fn begin(&self, operation: impl Future<Output = Reply> + 'static) -> Reply {
         let mut operation: Operation = Box::pin(operation);
         if let Poll::Ready(reply) = poll(&mut operation, Waker::noop()) {
             return reply;
         }
-        let number = self
-            .next_number
-            .replace(self.next_number.get().wrapping_add(1).max(1));
+        let number = self.operations.borrow_mut().reserve();
         match self.advance(number, operation) {
             Some(reply) => reply,
             None => Reply::Later(number),
@@ -174,6 +208,7 @@ impl Engine {
             Reply::Done
         };
         self.begin(unheard);
+        worker::send();
     }
 
     /// Polls an operation with a waker of its own; keeps it when it is not ready.
@@ -183,9 +218,12 @@ impl Engine {
             ready: self.ready.clone(),
         }));
         match poll(&mut operation, &waker) {
-            Poll::Ready(reply) => Some(reply),
+            Poll::Ready(reply) => {
+                self.operations.borrow_mut().release(number);
+                Some(reply)
+            }
             Poll::Pending => {
-                self.operations.borrow_mut().insert(number, operation);
+                self.operations.borrow_mut().put(number, operation);
                 None
             }
         }
@@ -196,11 +234,12 @@ impl Engine {
     pub fn run(&self) -> Vec<(u32, Reply)> {
         let mut ended = Vec::new();
         for number in self.ready.take() {
-            let operation = self.operations.borrow_mut().remove(&number);
+            let operation = self.operations.borrow_mut().take(number);
             if let Some(reply) = operation.and_then(|operation| self.advance(number, operation)) {
                 ended.push((number, reply));
             }
         }
+        worker::send();
         if let Some(warning) = self.manager.take_warning() {
             ended.push((0, Reply::Text(warning.into())));
         }
@@ -209,12 +248,13 @@ impl Engine {
 
     /// How many operations are under way.
     pub fn operations(&self) -> usize {
-        self.operations.borrow().len()
+        let operations = self.operations.borrow();
+        operations.places.iter().flatten().count()
     }
 
     /// Drops all operations, because the environment ends.
     pub fn abandon(&self) {
-        let operations = std::mem::take(&mut *self.operations.borrow_mut());
+        let operations = std::mem::take(&mut self.operations.borrow_mut().places);
         drop(operations);
     }
 }
@@ -223,7 +263,7 @@ impl Engine {
 fn poll(operation: &mut Operation, waker: &Waker) -> Poll<Reply> {
     let polled = caught(|| {
         point("poll");
-        operation.as_mut().poll(&mut Context::from_waker(waker))
+        worker::collect(|| operation.as_mut().poll(&mut Context::from_waker(waker)))
     });
     polled.unwrap_or_else(|panicked| {
         let error = panicked.error("an operation of the session engine panicked");
@@ -263,17 +303,17 @@ mod tests {
 
     #[test]
     fn a_panic_while_the_list_of_ready_operations_is_held_does_not_end_it() {
-        let ready = Ready {
+        let ready = Arc::new(Ready {
             numbers: Mutex::default(),
             is_signalled: AtomicBool::new(false),
             wake_up: OnceLock::new(),
-        };
+        });
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let _held = ready.numbers.lock();
             std::panic::resume_unwind(Box::new("a panic"));
         }));
         assert!(panicked.is_err() && ready.numbers.is_poisoned());
-        ready.push(7);
+        ready.clone().push(7);
         assert_eq!(ready.take(), [7]);
     }
 }

@@ -22,6 +22,7 @@ mod keeping;
 mod live;
 mod lock;
 mod node_session;
+mod opening;
 mod operations;
 mod records;
 mod registry;

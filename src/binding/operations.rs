@@ -1,8 +1,7 @@
-//! The three moments of a request, and the calls that carry operations on: open, cookie, close.
+//! The end of a request and what is between: cookie, save, and the calls that carry operations on.
 //!
 //! Functions that may not be answered on the spot return a reply; see `reply::to_js` for its shape.
 
-use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,38 +12,13 @@ use super::engine::{Engine, Reply};
 use super::handler::{self, JsCodec, JsHandler};
 use super::js::{Js, Scope, Text};
 use super::live::JsLive;
-use super::lock;
 use super::registry::{self, Entry};
 use super::reply;
 use crate::error::{Code, Error, Result};
-use crate::manager::{Backing, Opened, Saved, Settled, Visit};
-use crate::session::{Moment, Plan, Session, Thrown, Unsavable};
+use crate::manager::{Backing, Saved};
+use crate::session::{Moment, Plan, Thrown, Unsavable};
 use crate::session_id::SessionId;
-
-/// Gives a visit's session a number; 0 when there is none to be had.
-fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
-    let id = visit.session.id();
-    let number = registry::add(Entry {
-        session: visit.session,
-        engine,
-        wire: visit.wire.map(|wire| (id, wire)).into(),
-        opened: None.into(),
-        opening: None.into(),
-        lock: OnceCell::new(),
-    });
-    number.unwrap_or_default()
-}
-
-pub(super) fn visit(
-    engine: &Engine,
-    cookie: Option<Text>,
-    verified: Option<Text>,
-) -> Result<Visit> {
-    match verified.and_then(|id| SessionId::parse(id.as_str())) {
-        Some(id) => Ok(engine.manager.visit_verified(id)),
-        None => engine.manager.visit(cookie.as_ref().map(Text::as_str)),
-    }
-}
+use crate::worker;
 
 pub(super) fn to_js(scope: Scope, reply: Reply) -> Js {
     reply::to_js(scope, reply).unwrap_or(Js::UNDEFINED)
@@ -67,124 +41,9 @@ fn conflict() -> Error {
     Error::new(Code::Gone, dropped)
 }
 
-/// Opens the session of a request on a built-in driver.
-///
-/// @param engine the number of an engine
-/// @param cookie the request's `Cookie` header
-/// @param verified the session id that a cookie parser verified
-/// @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
-///   has ended, `settleSession` lets it count
-#[napi(catch_unwind)]
-pub fn open_session(engine: u32, cookie: Option<Text>, verified: Option<Text>) -> f64 {
-    open(engine, cookie, verified, |_| {})
-}
-
-/// The same in lock mode: waits until no other request has the session, before it is loaded. A session that begins with
-/// this request is nobody else's.
-///
-/// @param lease for how long it then has the session to itself; in milliseconds
-/// @param wait for how long it waits at most; in milliseconds
-#[napi(catch_unwind)]
-pub fn open_locked_session(
-    engine: u32,
-    cookie: Option<Text>,
-    verified: Option<Text>,
-    lease: f64,
-    wait: f64,
-) -> f64 {
-    open(engine, cookie, verified, |entry| {
-        lock::set(entry, lease, wait)
-    })
-}
-
-fn open(
-    engine: u32,
-    cookie: Option<Text>,
-    verified: Option<Text>,
-    prepare: impl FnOnce(&Entry),
-) -> f64 {
-    let Some(engine) = registry::engine(engine) else {
-        return 0.0;
-    };
-    let Ok(visit) = visit(&engine, cookie, verified) else {
-        return 0.0;
-    };
-    let may_exist = visit.may_exist;
-    let number = add(engine.clone(), visit);
-    let Some(entry) = registry::entry(number) else {
-        return 0.0;
-    };
-    match engine.manager.built_in() {
-        Ok(_) if !may_exist => {
-            entry.opened.replace(Some(Opened::Fresh));
-        }
-        Ok(mut backing) => {
-            prepare(&entry);
-            backing.lock = entry.lock.get().cloned();
-            if let Reply::Later(operation) = load(&entry, backing) {
-                entry.opening.set(Some(operation));
-                return -number;
-            }
-        }
-        Err(error) => {
-            entry.opened.replace(Some(Opened::Failed(error)));
-        }
-    }
-    number
-}
-
-/// The number of the operation that loads a session which `openSession` gave as negative.
-#[napi(catch_unwind)]
-pub fn opening(session: f64) -> u32 {
-    let opening = registry::entry(session).and_then(|entry| entry.opening.take());
-    opening.unwrap_or_default()
-}
-
-/// The session that a request's cookie names, not loaded. @returns its number; negative when it cannot be stored anywhere
-///   yet, so that `settleSession` lets it count at once
-#[napi(catch_unwind)]
-pub fn visit_session(engine: u32, cookie: Option<Text>, verified: Option<Text>) -> f64 {
-    let Some(engine) = registry::engine(engine) else {
-        return 0.0;
-    };
-    let Ok(visit) = visit(&engine, cookie, verified) else {
-        return 0.0;
-    };
-    let may_exist = visit.may_exist;
-    let number = add(engine, visit);
-    match registry::entry(number) {
-        Some(entry) if !may_exist => {
-            entry.opened.replace(Some(Opened::Fresh));
-            -number
-        }
-        _ => number,
-    }
-}
-
-/// A session of the application's own, not loaded. @param id kept if it is a valid id @returns its number
-#[napi(catch_unwind)]
-pub fn new_session(engine: u32, id: Option<Text>) -> f64 {
-    let given = id.and_then(|id| SessionId::parse(id.as_str()));
-    let Some(engine) = registry::engine(engine) else {
-        return 0.0;
-    };
-    let Some(id) = given.or_else(|| SessionId::generate().ok()) else {
-        return 0.0;
-    };
-    let session = Session::new(id, false);
-    add(
-        engine,
-        Visit {
-            session,
-            wire: None,
-            may_exist: true,
-        },
-    )
-}
-
 /// Where and how a session is stored: by a handler and payload hooks of JavaScript's where they are given, else as the
 /// options say.
-fn backing(entry: &Entry, handler: Js, store: Js) -> Result<Backing> {
+pub(super) fn backing(entry: &Entry, handler: Js, store: Js) -> Result<Backing> {
     let engine = &entry.engine;
     let unusable = |Thrown| Error::new(Code::Internal, "the session handler cannot be kept");
     let is_given = |value: Js| engine.scope.type_of(value) == Ok(napi::ValueType::Object);
@@ -201,64 +60,6 @@ fn backing(entry: &Entry, handler: Js, store: Js) -> Result<Backing> {
     }
     backing.lock = entry.lock.get().cloned();
     Ok(backing)
-}
-
-fn load(entry: &Rc<Entry>, backing: Backing) -> Reply {
-    let loading = entry.clone();
-    entry.engine.begin(async move {
-        let manager = &loading.engine.manager;
-        let opened = manager.load(&loading.session, &backing).await;
-        loading.opened.replace(Some(opened));
-        Reply::Done
-    })
-}
-
-/// Loads a session. @returns a reply; `settleSession` tells what was found
-#[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn load_session(
-    env: Env,
-    session: f64,
-    #[napi(ts_arg_type = "object | undefined")] handler: Js,
-    #[napi(ts_arg_type = "object | undefined")] store: Js,
-) -> Js {
-    let scope = Scope(env.raw());
-    let Some(entry) = registry::entry(session) else {
-        return Js::UNDEFINED;
-    };
-    match backing(&entry, handler, store) {
-        Ok(backing) => to_js(scope, load(&entry, backing)),
-        Err(error) => {
-            entry.opened.replace(Some(Opened::Failed(error)));
-            Js::UNDEFINED
-        }
-    }
-}
-
-/// Lets a load that has ended count. @returns a report of what is wrong, or `undefined`
-#[napi(catch_unwind, ts_return_type = "object | undefined")]
-pub fn settle_session(env: Env, session: f64, #[napi(ts_arg_type = "object")] live: Js) -> Js {
-    let scope = Scope(env.raw());
-    let Some(entry) = registry::entry(session) else {
-        return Js::UNDEFINED;
-    };
-    let panicked = || {
-        Opened::Failed(Error::new(
-            Code::Internal,
-            "the session could not be opened",
-        ))
-    };
-    let opened = entry.opened.take().unwrap_or_else(panicked);
-    let manager = &entry.engine.manager;
-    let live = JsLive {
-        scope,
-        realm: &entry.engine.realm,
-        root: live,
-    };
-    match manager.settle(&entry.session, &live, opened) {
-        Ok(Settled::Corrupt(error)) => to_js(scope, Reply::Corrupt(error)),
-        Ok(Settled::Detached(error)) => failed(scope, error),
-        Ok(Settled::Done) | Err(Thrown) => Js::UNDEFINED,
-    }
 }
 
 /// Saves what a request changed.
@@ -315,16 +116,26 @@ pub fn save_session(
 }
 
 fn save(entry: &Rc<Entry>, plan: Plan, backing: Backing) -> Reply {
+    let manager = &entry.engine.manager;
+    let begun = match worker::collect(|| manager.save_at_once(&entry.session, plan, &backing)) {
+        Ok(saved) => return reply_of(saved),
+        Err(begun) => begun,
+    };
     let saving = entry.clone();
     entry.engine.begin(async move {
         let manager = &saving.engine.manager;
-        match manager.save(&saving.session, plan, &backing).await {
-            Ok(Saved::Done) => Reply::Done,
-            Ok(Saved::Dropped) => Reply::Conflict(conflict()),
-            Ok(Saved::Gone) => Reply::Gone(gone()),
-            Err(error) => Reply::Failed(error),
-        }
+        let saved = manager.save(&saving.session, begun, &backing);
+        reply_of(saved.await)
     })
+}
+
+fn reply_of(saved: Result<Saved>) -> Reply {
+    match saved {
+        Ok(Saved::Done) => Reply::Done,
+        Ok(Saved::Dropped) => Reply::Conflict(conflict()),
+        Ok(Saved::Gone) => Reply::Gone(gone()),
+        Err(error) => Reply::Failed(error),
+    }
 }
 
 /// Removes a session's record; what is done to the session from then on is not stored. @returns a reply
@@ -407,6 +218,12 @@ pub fn run_operations(env: Env, engine: u32) -> Js {
     engine
         .and_then(|engine| ended(scope, &engine).ok())
         .unwrap_or(Js::UNDEFINED)
+}
+
+/// Lets what operations ask of servers go out. To be called once after any number of them has begun.
+#[napi(catch_unwind)]
+pub fn send_requests() {
+    worker::send();
 }
 
 /// Tells what a handler called back with, and goes on with the operations that waited for it.

@@ -7,6 +7,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use smallvec::SmallVec;
+
 use super::engine::Engine;
 use super::js::{Kept, Scope};
 use crate::manager::{Lock, Opened};
@@ -189,7 +191,8 @@ pub fn remove(number: f64) {
 /// Notes that a session's response has ended; it is forgotten when enough others have.
 pub fn retire(number: f64, bytes: usize) {
     let (place, generation) = split(number);
-    let mut forgotten = Vec::new();
+    // As a rule each that comes lets one go.
+    let mut forgotten = SmallVec::<[_; 4]>::new();
     with(|registry| {
         registry.closed.push_back((place, generation, bytes));
         registry.closed_bytes += bytes;

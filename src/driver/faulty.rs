@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     Acquired, Answer, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
-    Touched,
+    Touched, Visited,
 };
 use crate::clock::Millis;
 use crate::panics::point;
@@ -39,6 +39,10 @@ fn between<T: Unpin + 'static>(
 impl Driver for Faulty {
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
         between("load", "load done", || self.0.load(id, now))
+    }
+
+    fn visit(&self, id: &SessionId, now: Millis, interval: Millis) -> Answer<Option<Visited>> {
+        between("load", "load done", || self.0.visit(id, now, interval))
     }
 
     fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created> {

@@ -222,6 +222,25 @@ pub struct Record {
     pub last_activity: Millis,
 }
 
+/// A record that a request has come for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visited {
+    /// The record as it was.
+    pub record: Record,
+    /// The request is recorded as activity already.
+    pub is_recorded: bool,
+}
+
+impl Visited {
+    /// A record that was only looked at.
+    fn unrecorded(record: Record) -> Self {
+        Visited {
+            record,
+            is_recorded: false,
+        }
+    }
+}
+
 /// What became of `create`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
@@ -293,6 +312,17 @@ pub trait Driver: fmt::Debug {
     /// payload exceeds `Bounds::max_payload` (it is not read into memory), `ERR_SESSION_CORRUPT` when what is stored
     /// cannot be a payload at all (not UTF-8, not the documented encoding). The record is left as it is.
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>>;
+
+    /// `load`, and `touch` of what it gives, for storages where the two take less together than one after the other. The others
+    /// leave the touch to the end of the request.
+    ///
+    /// Records nothing where the last activity is less than `interval` ago, nor where it cannot be written: the record is given
+    /// all the same.
+    fn visit(&self, id: &SessionId, now: Millis, interval: Millis) -> Answer<Option<Visited>> {
+        let _ = interval;
+        self.load(id, now)
+            .map(|record| record.map(Visited::unrecorded))
+    }
 
     /// Stores a new record; never overwrites one. An idle record still counts as there.
     fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created>;
@@ -415,6 +445,17 @@ impl<T> Answer<T> {
     /// A reply that is at hand.
     pub fn now(result: Result<T>) -> Self {
         Answer::Ready(Some(result))
+    }
+
+    /// The reply, made into another one when it is there.
+    fn map<U: 'static>(self, change: impl FnOnce(T) -> U + 'static) -> Answer<U>
+    where
+        T: 'static,
+    {
+        match self {
+            Answer::Ready(result) => Answer::Ready(result.map(|result| result.map(change))),
+            Answer::Later(reply) => Answer::later(async move { reply.await.map(change) }),
+        }
     }
 
     /// A reply that a future will give.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{
     Acquired, Answer, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced,
-    Sweep, Touched,
+    Sweep, Touched, Visited,
 };
 use crate::clock::{Millis, is_idle};
 use crate::error::{Code, Error, Result, io_name};
@@ -77,6 +77,20 @@ pub(super) trait Server: Send + Sync + 'static {
         id: &SessionId,
         most: usize,
     ) -> impl Future<Output = Outcome<Option<Record>>> + Send;
+    /// The record, and how its activity is recorded unless the last is less than `interval` ago or it is idle; see
+    /// [`Driver::visit`]. The servers that cannot do both in one trip only load.
+    fn visit(
+        &self,
+        id: &SessionId,
+        most: usize,
+        visit: Visit,
+    ) -> impl Future<Output = Outcome<Option<Visited>>> + Send {
+        let _ = visit;
+        async move {
+            let record = self.load(id, most).await?;
+            Ok(record.map(Visited::unrecorded))
+        }
+    }
     fn create(
         &self,
         id: &SessionId,
@@ -118,6 +132,17 @@ pub(super) trait Server: Send + Sync + 'static {
     fn take_warning(&self) -> Option<String> {
         None
     }
+}
+
+/// When a request comes, and what counts then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit {
+    /// The request's instant.
+    pub(super) now: Millis,
+    /// The first last activity with which a record is not idle.
+    pub(super) live_from: Millis,
+    /// The latest last activity with which the request has to be recorded.
+    pub(super) due_to: Millis,
 }
 
 /// What a call does, which decides how long it is waited for and what its failure is called.
@@ -273,6 +298,22 @@ impl<S: Server> Driver for Remote<S> {
             let is_live =
                 |record: &Record| !is_idle(record.last_activity, now, bounds.idle_timeout);
             record.map(|record| record.filter(is_live))
+        })
+    }
+
+    fn visit(&self, id: &SessionId, now: Millis, interval: Millis) -> Answer<Option<Visited>> {
+        let (server, id, bounds) = (self.server.clone(), *id, self.bounds);
+        let visit = Visit {
+            now,
+            live_from: now - bounds.idle_timeout,
+            due_to: now - interval,
+        };
+        self.ask(Does::Read, async move {
+            let (visited, _) = twice(|| server.visit(&id, bounds.max_payload, visit)).await;
+            let is_live = |visited: &Visited| {
+                !is_idle(visited.record.last_activity, now, bounds.idle_timeout)
+            };
+            visited.map(|visited| visited.filter(is_live))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backing, Manager, Opened, Saved, Stats};
+use super::{Backing, Manager, Opened, Saved, Saving, Stats, Visiting};
 use crate::error::Result;
 use crate::session::{Plan, Session, Stage};
 use crate::session_id::SessionId;
@@ -16,6 +16,16 @@ impl Manager {
     /// Loads a session's record within `readTimeout`, in lock mode when it is this request's turn. What was found counts
     /// from [`Manager::settle`] on.
     pub async fn load(&self, session: &Session, backing: &Backing) -> Opened {
+        self.go_on_loading(session, backing, None).await
+    }
+
+    /// The same, where [`Manager::load_at_once`] has asked the storage already.
+    pub async fn go_on_loading(
+        &self,
+        session: &Session,
+        backing: &Backing,
+        visiting: Option<Visiting>,
+    ) -> Opened {
         if let Some(lock) = &backing.lock {
             session.stage.set(Stage::Loading);
             if let Err(error) = self.acquire(session.id(), lock, &backing.driver).await {
@@ -24,7 +34,7 @@ impl Manager {
         }
         let limit = self.config.read_timeout;
         match self
-            .within(limit, READING, self.open(session, backing))
+            .within(limit, READING, self.open(session, backing, visiting))
             .await
         {
             Ok(opened) => opened,
@@ -40,11 +50,17 @@ impl Manager {
     /// # Errors
     ///
     /// `ERR_SESSION_TIMEOUT` also stands for a write whose outcome is not known.
-    pub async fn save(&self, session: &Session, plan: Plan, backing: &Backing) -> Result<Saved> {
-        if let (Err(_), Plan::Write(snapshot)) = (self.check_room(SAVING), &plan) {
+    pub async fn save(
+        &self,
+        session: &Session,
+        saving: impl Into<Saving>,
+        backing: &Backing,
+    ) -> Result<Saved> {
+        let saving = saving.into();
+        if let (Err(_), Plan::Write(snapshot)) = (self.check_room(SAVING), &saving.plan) {
             session.keep_unsaved(snapshot.change.clone());
         }
-        let storing = self.store(session, plan, backing);
+        let storing = self.store(session, saving, backing);
         match self.within(self.config.save_timeout, SAVING, storing).await {
             Ok(saved) => saved,
             Err(error) => {

@@ -26,6 +26,11 @@ impl Creating {
         self.0.borrow().len()
     }
 
+    /// Whether the record of `id` is being made.
+    pub(super) fn has(&self, id: &SessionId) -> bool {
+        self.0.borrow().contains_key(id)
+    }
+
     /// Waits until the record of `id` is not being made any more.
     pub(super) async fn done(&self, id: &SessionId) {
         poll_fn(|context| match self.0.borrow_mut().get_mut(id) {

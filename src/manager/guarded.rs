@@ -12,7 +12,7 @@ use super::breaker::{Asks, Breaker, Call, Line};
 use crate::clock::Millis;
 use crate::driver::{
     Acquired, Answer, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
-    Touched,
+    Touched, Visited,
 };
 use crate::error::{Code, Error, Result};
 use crate::panics::caught;
@@ -121,6 +121,10 @@ impl<T> Drop for Watched<T> {
 impl Driver for Guarded {
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
         self.ask(Asks::Read, |driver| driver.load(id, now))
+    }
+
+    fn visit(&self, id: &SessionId, now: Millis, interval: Millis) -> Answer<Option<Visited>> {
+        self.ask(Asks::Read, |driver| driver.visit(id, now, interval))
     }
 
     fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::stats::Stats;
 use super::{Backing, Manager};
-use crate::driver::Record;
+use crate::driver::{Answer, Record, Visited};
 use crate::error::{Code, Error, Result};
 use crate::panics::{caught, point};
 use crate::session::text::Fault;
@@ -35,15 +35,60 @@ pub enum Settled {
     Detached(Error),
 }
 
+/// A record that the storage has been asked for.
+pub type Visiting = Answer<Option<Visited>>;
+
 impl Manager {
-    /// Loads a session's record, however long that takes.
-    pub(super) async fn open(&self, session: &Session, backing: &Backing) -> Opened {
+    /// What loading a session's record finds where nothing has to be waited for; or else what the storage has been asked for
+    /// already, for [`Manager::load`].
+    pub fn load_at_once(
+        &self,
+        session: &Session,
+        backing: &Backing,
+    ) -> std::result::Result<Opened, Option<Visiting>> {
+        let id = session.id();
+        if backing.lock.is_some() || self.creating.has(&id) {
+            return Err(None);
+        }
+        session.stage.set(Stage::Loading);
+        match self.visiting(&id, backing) {
+            Answer::Ready(Some(visited)) => Ok(caught(|| self.opened(id, backing, visited))
+                .unwrap_or_else(|panicked| {
+                    Opened::Failed(panicked.error("the session could not be opened"))
+                })),
+            later => Err(Some(later)),
+        }
+    }
+
+    fn visiting(&self, id: &SessionId, backing: &Backing) -> Visiting {
+        let (now, interval) = (self.clock.now(), backing.touch_interval);
+        backing.driver.visit(id, now, interval)
+    }
+
+    /// Loads a session's record, however long that takes; the storage may have been asked for it already.
+    pub(super) async fn open(
+        &self,
+        session: &Session,
+        backing: &Backing,
+        visiting: Option<Visiting>,
+    ) -> Opened {
         session.stage.set(Stage::Loading);
         let id = session.id();
-        // A visitor who was just given this id must not be given another one because its record is on its way.
-        self.creating.done(&id).await;
-        let record = match backing.driver.load(&id, self.clock.now()).await {
-            Ok(Some(record)) => record,
+        let visiting = match visiting {
+            Some(visiting) => visiting,
+            None => {
+                // A visitor who was just given this id must not be given another one because its record is on its way.
+                self.creating.done(&id).await;
+                self.visiting(&id, backing)
+            }
+        };
+        self.opened(id, backing, visiting.await)
+    }
+
+    /// What the storage's answer means.
+    fn opened(&self, id: SessionId, backing: &Backing, visited: Result<Option<Visited>>) -> Opened {
+        let visited = match visited {
+            Ok(Some(visited)) => visited,
             Ok(None) => return Opened::Fresh,
             Err(error) if is_about_record(&error) => return self.corrupt(error),
             Err(error) => {
@@ -51,6 +96,10 @@ impl Manager {
                 return Opened::Failed(error);
             }
         };
+        let Visited {
+            record,
+            is_recorded,
+        } = visited;
         match self.read_payload(backing, &id, &record.payload) {
             Ok((base, is_stale)) => {
                 let Record {
@@ -61,6 +110,7 @@ impl Manager {
                     id,
                     payload,
                     last_activity,
+                    is_recorded,
                     is_stale,
                     others: None,
                 };

@@ -131,6 +131,7 @@ impl Manager {
                     id,
                     payload: record.payload,
                     last_activity: record.last_activity,
+                    is_recorded: false,
                     is_stale: false,
                     others: Some(others),
                 });
@@ -446,6 +447,7 @@ impl Manager {
             id,
             payload: content.payload,
             last_activity: self.clock.now(),
+            is_recorded: false,
             is_stale: false,
             others,
         });

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{Backing, Manager, Stats};
-use crate::driver::Touched;
+use crate::clock::Millis;
+use crate::driver::{Answer, Touched};
 use crate::error::{Code, Error, Result};
 use crate::panics::{caught, point};
-use crate::session::{Cookie, Live, Moment, Plan, Session, Stage, Unsavable};
+use crate::session::{Cookie, Live, Moment, Plan, Session, Stage, Stored, Unsavable};
 use crate::session_id::SessionId;
 
 /// How often a save is tried on a record that others keep changing.
@@ -21,6 +22,22 @@ pub enum Saved {
     Dropped,
     /// The record went while the request ran; nothing was stored.
     Gone,
+}
+
+/// A save that has been begun.
+#[derive(Debug)]
+pub struct Saving {
+    /// What is to be stored.
+    pub(super) plan: Plan,
+    /// The storage has been asked to record the activity.
+    touching: Option<Answer<Touched>>,
+}
+
+impl From<Plan> for Saving {
+    fn from(plan: Plan) -> Self {
+        let touching = None;
+        Saving { plan, touching }
+    }
 }
 
 /// What a save tells. What a save by hand did not store is told once more when the response ends, as an event.
@@ -92,23 +109,60 @@ impl Manager {
         Error::new(code, message)
     }
 
-    /// Stores what `plan` says, however long that takes. Saves of one session take turns.
-    pub(super) async fn store(
+    /// Stores what `plan` says where nothing has to be waited for; or else gives what [`Manager::save`] is to go on with.
+    pub fn save_at_once(
         &self,
         session: &Session,
         plan: Plan,
         backing: &Backing,
+    ) -> std::result::Result<Result<Saved>, Saving> {
+        let is_simple = matches!(plan, Plan::Touch)
+            && !backing.is_handler
+            && session.identity.borrow().doomed.is_empty();
+        if !is_simple {
+            return Err(plan.into());
+        }
+        let Some(now) = self.due(session, backing) else {
+            return Ok(Ok(told(session, Saved::Done)));
+        };
+        match backing.driver.touch(&session.id(), now) {
+            Answer::Ready(Some(result)) => {
+                let saved = result.map(|result| self.touched(session, result));
+                self.note(session, &saved);
+                Ok(saved.map(|saved| told(session, saved)))
+            }
+            later => Err(Saving {
+                plan,
+                touching: Some(later),
+            }),
+        }
+    }
+
+    /// Stores what is to be stored, however long that takes. Saves of one session take turns.
+    pub(super) async fn store(
+        &self,
+        session: &Session,
+        saving: Saving,
+        backing: &Backing,
     ) -> Result<Saved> {
-        let saved = match plan {
+        let saved = match saving.plan {
             Plan::Drop { changed: false } => Ok(Saved::Done),
             Plan::Drop { changed: true } => {
                 let lost = "a session that could not be read was changed, and is not saved";
                 return Err(Error::new(Code::Write, lost));
             }
-            Plan::Touch => self.touch(session, backing).await,
+            Plan::Touch => self.touch(session, backing, saving.touching).await,
             Plan::Write(snapshot) => self.write(session, snapshot, backing).await,
         };
-        match &saved {
+        self.note(session, &saved);
+        let saved = saved?;
+        self.destroy_doomed(session, backing).await?;
+        Ok(told(session, saved))
+    }
+
+    /// Notes how a save ended.
+    fn note(&self, session: &Session, saved: &Result<Saved>) {
+        match saved {
             Ok(Saved::Done | Saved::Dropped) => {}
             Ok(Saved::Gone) => {
                 Stats::count(&self.stats.gone);
@@ -123,9 +177,6 @@ impl Manager {
                 }
             }
         }
-        let saved = saved?;
-        self.destroy_doomed(session, backing).await?;
-        Ok(told(session, saved))
     }
 
     /// Removes the records that have to go. One that cannot be removed stays on the list, for the next save.
@@ -174,28 +225,53 @@ impl Manager {
         destroyed
     }
 
-    async fn touch(&self, session: &Session, backing: &Backing) -> Result<Saved> {
-        let (now, id) = (self.clock.now(), session.id());
-        let last = session
-            .identity
-            .borrow()
-            .stored
-            .as_ref()
-            .map(|stored| stored.last_activity);
-        if last.is_some_and(|last| last + backing.touch_interval <= now) {
-            // A handler can only touch by reading and writing, which must not undo a save in between.
-            let _turn = match backing.is_handler {
-                true => Some(self.turns.take(id).await),
-                false => None,
-            };
-            if backing.driver.touch(&id, now).await? == Touched::Gone {
-                self.ended.remember(id);
-                session.withhold_cookie();
+    async fn touch(
+        &self,
+        session: &Session,
+        backing: &Backing,
+        touching: Option<Answer<Touched>>,
+    ) -> Result<Saved> {
+        let touching = match touching {
+            Some(touching) => touching,
+            None => {
+                let Some(now) = self.due(session, backing) else {
+                    return Ok(Saved::Done);
+                };
+                let id = session.id();
+                if backing.is_handler {
+                    // A handler can only touch by reading and writing, which must not undo a save in between.
+                    let _turn = self.turns.take(id).await;
+                    let touched = backing.driver.touch(&id, now).await?;
+                    return Ok(self.touched(session, touched));
+                }
+                backing.driver.touch(&id, now)
             }
-        } else {
+        };
+        Ok(self.touched(session, touching.await?))
+    }
+
+    /// The instant that is to be recorded as the session's activity; `None` where none is.
+    fn due(&self, session: &Session, backing: &Backing) -> Option<Millis> {
+        let identity = session.identity.borrow();
+        let stored = identity.stored.as_ref();
+        if stored.is_some_and(|stored| stored.is_recorded) {
+            return None;
+        }
+        let now = self.clock.now();
+        let is_due = |stored: &Stored| stored.last_activity + backing.touch_interval <= now;
+        let is_due = stored.is_some_and(is_due);
+        if !is_due {
             session.cookie.set(Cookie::Optional);
         }
-        Ok(Saved::Done)
+        is_due.then_some(now)
+    }
+
+    fn touched(&self, session: &Session, touched: Touched) -> Saved {
+        if touched == Touched::Gone {
+            self.ended.remember(session.id());
+            session.withhold_cookie();
+        }
+        Saved::Done
     }
 
     /// A payload of the configured form from a text, or a text from such a payload.

@@ -30,7 +30,10 @@ struct Layout {
 impl Base {
     /// A base without attributes.
     pub fn empty() -> Self {
-        Base::new(Arc::from("{}"), Vec::new())
+        thread_local! {
+            static EMPTY: Base = Base::new(Arc::from("{}"), Vec::new());
+        }
+        EMPTY.with(Base::clone)
     }
 
     /// A text that is known to be in order, with its members.

@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment<'k> {
@@ -18,9 +20,12 @@ pub struct Segment<'k> {
     pub is_optional: bool,
 }
 
+/// The steps of a path; a few take no allocation.
+pub type Segments<'k> = SmallVec<[Segment<'k>; 4]>;
+
 /// The steps of `key`, at least one; `None` when `key` is not a path and so names a top-level attribute as it stands.
-pub fn parse(key: &str) -> Option<Vec<Segment<'_>>> {
-    let mut segments = Vec::with_capacity(2);
+pub fn parse(key: &str) -> Option<Segments<'_>> {
+    let mut segments = Segments::new();
     let mut rest = name(key, false, &mut segments)?;
     while !rest.is_empty() {
         let optional = rest.strip_prefix('?');
@@ -42,7 +47,7 @@ pub fn is_flat(key: &str) -> bool {
 }
 
 /// Reads a name up to `.`, `?.` or `[`, and gives what follows it.
-fn name<'k>(text: &'k str, is_optional: bool, segments: &mut Vec<Segment<'k>>) -> Option<&'k str> {
+fn name<'k>(text: &'k str, is_optional: bool, segments: &mut Segments<'k>) -> Option<&'k str> {
     let ends = |at: &usize| {
         let rest = &text.as_bytes()[*at..];
         matches!(rest, [b'.' | b'[', ..] | [b'?', b'.', ..])
@@ -60,11 +65,7 @@ fn name<'k>(text: &'k str, is_optional: bool, segments: &mut Vec<Segment<'k>>) -
 }
 
 /// Reads `[n]`, `["k"]` or `['k']`, and gives what follows it.
-fn bracket<'k>(
-    text: &'k str,
-    is_optional: bool,
-    segments: &mut Vec<Segment<'k>>,
-) -> Option<&'k str> {
+fn bracket<'k>(text: &'k str, is_optional: bool, segments: &mut Segments<'k>) -> Option<&'k str> {
     let inner = text.strip_prefix('[')?;
     let (name, tail, is_index) = match inner.bytes().next()? {
         mark @ (b'"' | b'\'') => {

@@ -4,6 +4,8 @@
 //!
 //! Spec: RFC 8259.
 
+use smallvec::SmallVec;
+
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -62,7 +64,7 @@ fn visit(text: &str, max_depth: usize, show: impl FnMut(Member)) -> Result<u8, F
     let mut scanner = Scanner {
         bytes: text.as_bytes(),
         at: 0,
-        open: Vec::new(),
+        open: SmallVec::new(),
         max_depth,
         member: Member {
             key: 0..0,
@@ -131,7 +133,8 @@ enum Open {
 struct Scanner<'a, F> {
     bytes: &'a [u8],
     at: usize,
-    open: Vec<Open>,
+    /// The containers around, from the outermost; nobody nests so many that they would not fit.
+    open: SmallVec<[Open; 32]>,
     max_depth: usize,
     /// The outermost member that is being read.
     member: Member,

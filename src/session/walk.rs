@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::attributes::Attributes;
 use super::base::{Holds, Piece};
 use super::live::{Kind, Live, Thrown};
-use super::path::{self, Segment};
+use super::path::{self, Segment, Segments};
 
 /// Where a path ends.
 pub(super) enum Look<V> {
@@ -100,7 +100,7 @@ impl Attributes {
 }
 
 /// The steps of a `key` that has more than one; any other key names an attribute as it stands.
-pub(super) fn long_path(key: &str) -> Option<Vec<Segment<'_>>> {
+pub(super) fn long_path(key: &str) -> Option<Segments<'_>> {
     if path::is_flat(key) {
         return None;
     }

@@ -19,6 +19,7 @@ pub(crate) mod sql;
 mod subject;
 pub(crate) mod swap;
 pub(crate) mod sweeping;
+pub(crate) mod visits;
 
 use std::net::TcpStream;
 
@@ -155,6 +156,14 @@ macro_rules! conformance {
                 touch_moves_the_end_of_a_record
                 replace_moves_the_end_of_a_record
                 touch_leaves_other_records_alone;
+            visits:
+                a_visit_gives_the_record_as_it_was
+                a_visit_has_recorded_the_activity_where_it_says_so
+                a_visit_within_the_interval_records_nothing
+                a_visit_never_moves_the_activity_backwards
+                a_visit_finds_a_record_at_its_idle_timeout_and_none_after
+                a_visit_of_an_idle_record_brings_it_to_no_life
+                a_visit_leaves_the_payload_to_be_replaced;
             sweeping:
                 a_sweep_of_empty_storage_removes_nothing_and_ends
                 a_sweep_removes_the_records_before_the_cutoff

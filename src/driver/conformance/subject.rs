@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use crate::clock::Millis;
 use crate::driver::{
     Acquired, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
-    Touched,
+    Touched, Visited,
 };
 use crate::error::Result;
 use crate::session_id::{ID_CHARS, SessionId};
@@ -76,6 +76,10 @@ impl Subject {
 
     pub(super) fn try_load(&self, id: &SessionId, now: Millis) -> Result<Option<Record>> {
         block_on(self.0.load(id, now))
+    }
+
+    pub(super) fn visit(&self, id: &SessionId, now: Millis, interval: Millis) -> Option<Visited> {
+        block_on(self.0.visit(id, now, interval)).expect("a visit works")
     }
 
     /// The payload that is stored now; an idle record has none.

@@ -33,10 +33,10 @@ use self::policy::Policy;
 use self::scripts::Script;
 use self::value::{number_of, payload_of, text_of};
 use self::walk::{Pass, Place};
-use super::remote::{Failure, Outcome, Remote, Server, too_large};
+use super::remote::{Failure, Outcome, Remote, Server, Visit, too_large};
 use super::tls;
 use super::{
-    Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched,
+    Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched, Visited,
     foreign_cursor,
 };
 use crate::clock::Millis;
@@ -145,6 +145,28 @@ impl RedisServer {
     }
 }
 
+/// What a script gives for a record; it gives a number for one with a payload of more than `most` bytes.
+fn fields<const N: usize>(given: Value, most: usize) -> Outcome<[Value; N]> {
+    match given {
+        Value::Int(_) => Err(Failure::Unusable(too_large(most))),
+        Value::Array(fields) => fields.try_into().map_err(|_| corrupt()),
+        _ => Err(corrupt()),
+    }
+}
+
+/// The record in a hash's fields.
+fn record(payload: Value, last_activity: &Value) -> Outcome<Option<Record>> {
+    if matches!((&payload, last_activity), (Value::Nil, Value::Nil)) {
+        return Ok(None);
+    }
+    let found = payload_of(payload).zip(number_of(last_activity));
+    let (payload, last_activity) = found.ok_or_else(corrupt)?;
+    Ok(Some(Record {
+        payload,
+        last_activity: Millis(last_activity),
+    }))
+}
+
 fn corrupt() -> Failure {
     let message = "what is stored in Redis is no session";
     Failure::Unusable(Error::new(Code::Corrupt, message))
@@ -155,22 +177,23 @@ impl Server for RedisServer {
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
         let (key, limit) = (self.key(id), most.to_string());
-        let arguments = [limit.as_bytes()];
-        let fields = match self.run(&scripts::LOAD, &key, &arguments).await? {
-            Value::Int(_) => return Err(Failure::Unusable(too_large(most))),
-            Value::Array(fields) => fields,
-            _ => return Err(corrupt()),
+        let given = self.run(&scripts::LOAD, &key, &[limit.as_bytes()]).await?;
+        let [payload, last_activity] = fields(given, most)?;
+        record(payload, &last_activity)
+    }
+
+    async fn visit(&self, id: &SessionId, most: usize, visit: Visit) -> Outcome<Option<Visited>> {
+        let key = self.key(id);
+        let numbers = [visit.now, visit.live_from, visit.due_to].map(|time| time.0.to_string());
+        let (limit, [now, live, due]) = (most.to_string(), &numbers);
+        let arguments = [&limit, now, live, due, &self.lives].map(|text| text.as_bytes());
+        let given = self.run(&scripts::VISIT, &key, &arguments).await?;
+        let [payload, last_activity, recorded] = fields(given, most)?;
+        let visited = |record| Visited {
+            record,
+            is_recorded: recorded == Value::Int(1),
         };
-        let [payload, last_activity] = <[Value; 2]>::try_from(fields).map_err(|_| corrupt())?;
-        if matches!((&payload, &last_activity), (Value::Nil, Value::Nil)) {
-            return Ok(None);
-        }
-        let record = payload_of(payload).zip(number_of(&last_activity));
-        let (payload, last_activity) = record.ok_or_else(corrupt)?;
-        Ok(Some(Record {
-            payload,
-            last_activity: Millis(last_activity),
-        }))
+        Ok(record(payload, &last_activity)?.map(visited))
     }
 
     async fn create(&self, id: &SessionId, payload: &str, now: Millis) -> Outcome<Created> {

@@ -65,6 +65,23 @@ if size > tonumber(ARGV[1]) then return size end
 return redis.call('HMGET', KEYS[1], 'payload', 'lastActivity')",
 );
 
+/// Arguments: most bytes, now, the first last activity that is live, the latest that is due, time to live. Gives what `LOAD` gives,
+/// and 1 where the activity was recorded. A server that takes no writes now gives the record all the same.
+pub(super) static VISIT: Script = Script::new(
+    "local size = redis.call('HSTRLEN', KEYS[1], 'payload')
+if size > tonumber(ARGV[1]) then return size end
+local record = redis.call('HMGET', KEYS[1], 'payload', 'lastActivity')
+local last = tonumber(record[2] or '')
+record[3] = 0
+if not record[1] or not last or last < tonumber(ARGV[3]) or last > tonumber(ARGV[4]) then return record end
+if type(redis.pcall('HSET', KEYS[1], 'lastActivity', ARGV[2])) == 'table' then return record end
+local time = redis.call('TIME')
+local ahead = math.max(0, ARGV[2] - (time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[5] + ahead))
+record[3] = 1
+return record",
+);
+
 /// Arguments: payload, last activity, time to live. Gives 1, or 0 for a key that is there.
 pub(super) static CREATE: Script = Script::new(
     "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end

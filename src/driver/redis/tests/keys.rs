@@ -33,6 +33,24 @@ fn a_record_is_a_hash_that_lives_a_minute_longer_than_its_session() {
 }
 
 #[test]
+fn a_visit_records_the_activity_in_the_same_trip_and_lets_the_key_live_on() {
+    let place = Place::new();
+    if !place.is_available() {
+        return;
+    }
+    let driver = place.driver();
+    wait(driver.create(&id('a'), &text("{}"), NOW)).unwrap();
+    let mut client = place.client();
+    client.pexpire::<_, ()>(place.key(id('a')), 1_000).unwrap();
+    let visited = wait(driver.visit(&id('a'), NOW + Millis(7), Millis(0))).unwrap();
+    assert!(visited.unwrap().is_recorded);
+    let activity: i64 = client.hget(place.key(id('a')), "lastActivity").unwrap();
+    assert_eq!(activity, NOW.0 + 7);
+    let lives: i64 = client.pttl(place.key(id('a'))).unwrap();
+    assert!((55_000..=61_000).contains(&lives), "{lives} ms");
+}
+
+#[test]
 fn a_record_whose_activity_lies_ahead_lives_as_much_longer() {
     let place = Place::new();
     if !place.is_available() {
