@@ -3,19 +3,13 @@
 /**
  * Holding a response: the session's cookie goes out with its head, and its last byte leaves after the session is saved.
  *
- * Knows responses, not sessions: what has to happen at the two moments is given to `attach`.
+ * Knows responses, not sessions: what has to happen at the two moments is said by the class that is made of `Hold`.
  */
 
+/** On a response: its `Hold`. */
+const kHold = Symbol('hold')
 /** On a response that is held: what it was. `undefined` when it is held no more. */
 const kHeld = Symbol('held')
-
-/** How far a response has come. */
-class Hold {
-  constructor() {
-    this.isHeadDone = false
-    this.isEnded = false
-  }
-}
 
 /**
  * What a response was when it ended, while its methods do nothing. They are replaced by plain assignment, and are not deleted
@@ -38,61 +32,85 @@ class Held {
 }
 
 /**
- * Hooks a response, once.
+ * A response that is held: hooked once, for as long as it lives. What has to happen at its two moments is said by the class that
+ * is made of this one:
+ *
+ * - `cookies(isEnding)` gives the `Set-Cookie` texts when the head is about to leave, with the end of the response or before it;
+ * - `isSavedAtOnce()` saves, and tells whether that is done; or else
+ * - `save(done)` goes on with it, and calls back: a refused response becomes a 500;
+ * - `failed(error)` is told why a held response could not be ended as wanted.
  *
  * @private
- * @param {import('http').ServerResponse} response
- * @param {object} moments
- * @param {(isEnding: boolean) => string[] | undefined} moments.cookies gives the `Set-Cookie` texts when the head is about to leave,
- *   with the end of the response or before it
- * @param {(done: (isRefused: boolean) => void) => void} moments.save saves, and calls back: at once, if that is possible;
- *   a refused response becomes a 500
- * @param {(error: Error) => void} moments.failed is told why a held response could not be ended as wanted
  */
-function attach(response, moments) {
-  const hold = new Hold()
-  const { writeHead, end } = response
-
-  response.writeHead = function (...given) {
-    if (hold.isHeadDone || response.headersSent) return writeHead.apply(response, given)
-    hold.isHeadDone = true
-    try {
-      const cookies = moments.cookies(hold.isEnded)
-      return writeHead.apply(response, cookies === undefined ? given : withCookies(response, given, cookies))
-    } finally {
-      // A head that could not be written may be followed by another one.
-      hold.isHeadDone = response.headersSent
-    }
+class Hold {
+  /** @param {import('http').ServerResponse} response */
+  constructor(response) {
+    this.response = response
+    this.ownWriteHead = response.writeHead
+    this.ownEnd = response.end
+    this.isHeadDone = false
+    this.isEnding = false
+    response[kHold] = this
+    response.writeHead = writeHead
+    response.end = end
   }
 
-  response.end = function (...given) {
-    // A second end changes nothing, as the first one may still be waiting for its save.
-    if (hold.isEnded) {
-      callBackWhenFinished(response, given)
-      return response
+  /** Ends the response after the save. */
+  finish(given, isRefused) {
+    const { response } = this
+    const wasHeld = response[kHeld] !== undefined
+    if (wasHeld) thaw(response)
+    if (isRefused && refuse(response)) given = ['Internal Server Error', ...given.filter(isFunction)]
+    try {
+      this.ownEnd.apply(response, given)
+      // What is written too late changes nothing; it is no fault of the visitor's request.
+      response.write = ignore
+    } catch (error) {
+      this.isEnding = false
+      // The application may end the response in another way, unless its call of `end` has returned long ago.
+      if (!wasHeld) throw error
+      this.failed(error)
+      endAnyhow(response, this.ownEnd, error)
     }
-    hold.isEnded = true
-    let isSaved = false
-    moments.save((isRefused) => {
-      const wasHeld = response[kHeld] !== undefined
-      isSaved = true
-      if (wasHeld) thaw(response)
-      if (isRefused && refuse(response)) given = ['Internal Server Error', ...given.filter(isFunction)]
-      try {
-        end.apply(response, given)
-        // What is written too late changes nothing; it is no fault of the visitor's request.
-        response.write = ignore
-      } catch (error) {
-        hold.isEnded = false
-        // The application may end the response in another way, unless its call of `end` has returned long ago.
-        if (!wasHeld) throw error
-        moments.failed(error)
-        endAnyhow(response, end, error)
-      }
-    })
-    if (!isSaved) freeze(response)
+  }
+}
+
+// One function for all responses: what is made anew for each costs each.
+
+function writeHead(...given) {
+  const hold = this[kHold]
+  const { response, ownWriteHead } = hold
+  if (hold.isHeadDone || response.headersSent) return ownWriteHead.apply(response, given)
+  hold.isHeadDone = true
+  try {
+    const cookies = hold.cookies(hold.isEnding)
+    return ownWriteHead.apply(response, cookies === undefined ? given : withCookies(response, given, cookies))
+  } finally {
+    // A head that could not be written may be followed by another one.
+    hold.isHeadDone = response.headersSent
+  }
+}
+
+function end(...given) {
+  const hold = this[kHold]
+  const { response } = hold
+  // A second end changes nothing, as the first one may still be waiting for its save.
+  if (hold.isEnding) {
+    callBackWhenFinished(response, given)
     return response
   }
+  hold.isEnding = true
+  if (hold.isSavedAtOnce()) {
+    hold.finish(given, false)
+    return response
+  }
+  let isSaved = false
+  hold.save((isRefused) => {
+    isSaved = true
+    hold.finish(given, isRefused)
+  })
+  if (!isSaved) freeze(response)
+  return response
 }
 
 /** Ends a response that cannot be ended as the application wanted it (a status that is none, a body of a wrong type). */
@@ -228,4 +246,4 @@ function refuse(response) {
   return true
 }
 
-module.exports = { attach }
+module.exports = { Hold }

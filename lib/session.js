@@ -182,27 +182,46 @@ function saveNow(store, moment, done) {
     whenLoaded(store, () => saveNow(store, moment, done))
     return
   }
-  const last = moment === MOMENT.ENDED
   if (store[kNumber] === 0) {
     // When it was opened the application was told.
-    done(last ? undefined : lossOf(store))
+    done(moment === MOMENT.ENDED ? undefined : lossOf(store))
     return
   }
+  whenSaved(store, beginSave(store, moment), moment, done)
+}
+
+/**
+ * Begins the save of a session that is loaded.
+ *
+ * @private
+ * @param {number} [cookieOf] the number of the engine whose cookie is wanted, where the head leaves right after the save
+ * @returns {unknown} `undefined`, or that cookie, when it is saved, and retired too if this was its end; or else the reply for
+ *   `whenSaved`
+ */
+function beginSave(store, moment, cookieOf) {
   let reply
   try {
-    reply = native.saveSession(store[kNumber], store[kLive], moment, store[kHandler], store[kCodec]())
+    reply = native.saveSession(store[kNumber], store[kLive], moment, store[kHandler], store[kCodec](), cookieOf)
   } catch (error) {
     reply = error
   }
-  store[kStage] = last ? STAGE.ENDED : STAGE.SAVED
-  // Saved at once, and retired too if this was its end.
+  store[kStage] = moment === MOMENT.ENDED ? STAGE.ENDED : STAGE.SAVED
+  return reply
+}
+
+/**
+ * Waits for a save that has been begun.
+ *
+ * @private
+ */
+function whenSaved(store, reply, moment, done) {
   if (reply === undefined) {
     done(undefined)
     return
   }
   store[kEngine].wait(reply, (report) => {
     done(report)
-    if (last && store[kStage] === STAGE.ENDED) giveUp(native.retireSession, store[kNumber])
+    if (moment === MOMENT.ENDED && store[kStage] === STAGE.ENDED) giveUp(native.retireSession, store[kNumber])
   })
 }
 
@@ -210,6 +229,7 @@ module.exports = {
   MOMENT,
   STAGE,
   Opened,
+  beginSave,
   init,
   giveUp,
   keepUntilCollected,
@@ -221,4 +241,5 @@ module.exports = {
   number,
   saveNow,
   whenLoaded,
+  whenSaved,
 }

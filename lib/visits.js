@@ -1,15 +1,15 @@
 'use strict'
 
 /**
- * The sessions of one request: opened, sent as cookies with the head, saved at the end.
+ * The sessions of one response: sent as cookies with the head, saved at the end.
  */
 
 const { debuglog } = require('node:util')
 const native = require('./native')
-const { attach } = require('./hold')
-const { SessionError, toError } = require('./errors')
-const { MOMENT, STAGE, giveUp, keepUntilCollected, load, loaded, loading, lose, saveNow, whenLoaded } = require('./session')
-const { kEngine, kHandler, kHeadSent, kNumber, kStage, kVisits } = require('./symbols')
+const { Hold } = require('./hold')
+const { toError } = require('./errors')
+const { MOMENT, STAGE, beginSave, giveUp, keepUntilCollected, saveNow, whenLoaded, whenSaved } = require('./session')
+const { kEngine, kHeadSent, kNumber, kStage, kVisits, kWaiting } = require('./symbols')
 const Store = require('./store/Store')
 
 /** `NODE_DEBUG=node-session` traces what happens to sessions. Of an id it shows the first six characters. */
@@ -38,6 +38,10 @@ class Visit {
     this.next = undefined
     this.isStarted = false
     this.error = undefined
+    /** The reply of a save that has been begun. */
+    this.saving = undefined
+    /** The cookie that the save at the end of the response gave. */
+    this.lastCookie = undefined
     /** Who waits for the session to be started: the first, and the others. */
     this.callback = callback
     this.others = undefined
@@ -101,9 +105,28 @@ class Visit {
       saveNow(session, MOMENT.ANNOUNCED, (report) => report !== undefined && this.report(report))
     }
     session[kHeadSent] = true
+    if (this.lastCookie !== undefined && session === this.store) return this.lastCookie
     const engine = this.nodeSession.__manager.__engine()
     if (engine.secure && !this.nodeSession.__isSecure(this.request)) return undefined
     return native.sessionCookie(engine.number, session[kNumber])
+  }
+
+  /** Saves the session where nobody has to be waited for, nor told of anything; gives whether it has. */
+  isSavedAtOnce(isHeadDone) {
+    const { store } = this
+    if (!this.isStarted || this.lock !== undefined || this.request.session !== store) return false
+    if (store.save !== Store.prototype.save || store[kWaiting] !== undefined || store[kNumber] === 0) return false
+    const engine = this.nodeSession.__manager.__engine()
+    const hasCookie = !isHeadDone && !engine.secure
+    const reply = beginSave(store, MOMENT.ENDED, hasCookie ? engine.number : undefined)
+    if (typeof reply === 'string') {
+      this.lastCookie = reply
+    } else if (reply !== undefined) {
+      this.saving = reply
+      return false
+    }
+    trace('saved', store)
+    return true
   }
 
   /** Saves the session; calls back with whether the response is to be refused. */
@@ -120,7 +143,11 @@ class Visit {
       trace('saved', session, report)
       done(report !== undefined && this.report(report))
     }
-    if (session.save === Store.prototype.save) {
+    if (this.saving !== undefined) {
+      const { saving } = this
+      this.saving = undefined
+      whenSaved(session, saving, MOMENT.ENDED, saved)
+    } else if (session.save === Store.prototype.save) {
       saveNow(session, MOMENT.ENDED, saved)
     } else {
       keepUntilCollected(session)
@@ -204,10 +231,10 @@ function saveByApplication(session, done) {
   }
 }
 
-/** The sessions of a response, by their NodeSessions: what `attach` asks for at the response's two moments. */
-class Visits {
+/** The sessions of a response, by their NodeSessions. */
+class Visits extends Hold {
   constructor(response) {
-    this.response = response
+    super(response)
     this.first = undefined
     /** The visits before these on the same connection, while they have not ended. */
     this.earlier = undefined
@@ -215,7 +242,6 @@ class Visits {
     this.left = 0
     this.isRefused = false
     response[kVisits] = this
-    attach(response, this)
     watch(response, this)
   }
 
@@ -246,6 +272,14 @@ class Visits {
       else cookies.unshift(cookie)
     }
     return cookies
+  }
+
+  /** Saves the only session there is, if nobody has to be waited for. */
+  isSavedAtOnce() {
+    const { first } = this
+    if (first === undefined || first.next !== undefined || !first.isSavedAtOnce(this.isHeadDone)) return false
+    this.isEnded = true
+    return true
   }
 
   /** Saves all sessions; calls back with whether the response is to be refused. */
@@ -294,205 +328,4 @@ function watch(response, visits) {
   socket[kVisits] = visits
 }
 
-/** The id that a cookie parser verified, or `undefined`. Compat: it comes before the header. */
-function verifiedId(request, name) {
-  const { signedCookies } = request
-  const id = signedCookies ? signedCookies[name] : undefined
-  return typeof id === 'string' ? id : undefined
-}
-
-function cookieHeader(request) {
-  const header = request.headers.cookie
-  return typeof header === 'string' ? header : undefined
-}
-
-/**
- * How one call wants its session locked: `{lease, wait}` in milliseconds, `null` for not at all, `undefined` for as the
- * options of the NodeSession say.
- *
- * @private
- * @param {object} [options] what the call was given
- * @throws {SessionError} `ERR_SESSION_CONFIG`
- */
-function lockOf(nodeSession, options) {
-  if (options === undefined || options === null) return undefined
-  if (typeof options !== 'object') {
-    throw new SessionError('ERR_SESSION_CONFIG', 'the options of startSession must be an object')
-  }
-  const lock = native.lockTimes(nodeSession.__manager.__engine().number, options)
-  if (lock?.code !== undefined) throw toError(lock)
-  return lock ?? null
-}
-
-/** The callback of a call that comes later in a request: it cannot have a lock any more that the first did not want. */
-function callbackOfLater(earlier, lock, callback) {
-  if (lock === undefined || lock === null || earlier.lock !== undefined) return callback
-  const message = 'the session of this request was started without a lock, which cannot be had later'
-  return (error) => callback(error ?? new SessionError('ERR_SESSION_CONFIG', message))
-}
-
-/**
- * Starts the session of a request; once, however often it is called.
- *
- * @private
- */
-function start(nodeSession, request, response, lock, callback) {
-  const visits = response[kVisits] ?? new Visits(response)
-  const earlier = visits.find(nodeSession, request)
-  if (earlier !== undefined) {
-    earlier.whenStarted(callbackOfLater(earlier, lock, callback))
-    return
-  }
-  const visit = new Visit(nodeSession, request, response, lock, callback)
-  visits.add(visit)
-  const manager = nodeSession.__manager
-  if (manager.__isCustom(manager.getDefaultDriver())) startCustom(visit, manager)
-  else startBuiltInOrReport(visit, manager)
-}
-
-/** The same as `startBuiltIn`; what keeps it from starting goes to the callback, with a session that is never saved. */
-function startBuiltInOrReport(visit, manager) {
-  try {
-    startBuiltIn(visit, manager)
-  } catch (error) {
-    // What is thrown after the session was handed over is the application's own.
-    if (visit.isStarted) throw error
-    startWithout(visit, manager, error)
-  }
-}
-
-/** Tells why there is no session, and puts one in its place that is empty and never saved. */
-function startWithout(visit, manager, error) {
-  if (visit.store === undefined) begin(visit, manager.__open(manager.__engine(), 0))
-  else lose(visit.store)
-  visit.started(error)
-}
-
-function startBuiltIn(visit, manager) {
-  const { request } = visit
-  const engine = manager.__engine()
-  settleLock(visit, engine)
-  const live = {}
-  const header = cookieHeader(request)
-  const verified = verifiedId(request, manager.__config.cookie)
-  if (engine.storage !== undefined || (manager.__encrypter && manager.__config.encrypt)) {
-    startInJavaScript(visit, manager, native.visitSession(engine.number, header, verified))
-    return
-  }
-  const { lock } = visit
-  // Compat: the memory driver calls back at once, the others never do.
-  const isAtOnce = engine.driver === 'memory'
-  const number =
-    lock === undefined
-      ? native.openSession(engine.number, header, verified, isAtOnce ? live : undefined)
-      : native.openLockedSession(engine.number, header, verified, lock.lease, lock.wait)
-  if (number === 0) throw noRoom()
-  const store = manager.__open(engine, Math.abs(number), live)
-  begin(visit, store)
-  if (number > 0 && isAtOnce && lock === undefined) {
-    store[kStage] = STAGE.STARTED
-    visit.started(undefined)
-    return
-  }
-  const operation = number > 0 ? 0 : native.opening(-number)
-  const done = () => loaded(store, (report) => visit.started(report))
-  if (operation === 0 && isAtOnce) {
-    done()
-    return
-  }
-  loading(store)
-  if (operation === 0) process.nextTick(done)
-  else engine.wait(operation, done)
-}
-
-function noRoom() {
-  return new SessionError('ERR_SESSION_INTERNAL', 'there is no room for another session')
-}
-
-/** Starts a session whose storage or encrypter is written in JavaScript; its number is negative when it has no record yet. */
-function startInJavaScript(visit, manager, number) {
-  if (number === 0) throw noRoom()
-  const engine = manager.__engine()
-  const store = manager.__open(engine, Math.abs(number))
-  store[kHandler] = engine.storage?.handler
-  begin(visit, store)
-  const done = (report) => visit.started(report)
-  if (number < 0 && engine.storage?.readsFirst !== true) {
-    // Compat: as with the driver that it is over, the memory driver calls back at once.
-    if (engine.storage === undefined && engine.driver === 'memory') {
-      loaded(store, done)
-    } else {
-      loading(store)
-      process.nextTick(() => loaded(store, done))
-    }
-    return
-  }
-  lockWhenLoaded(visit, store)
-  load(store, done)
-}
-
-function startCustom(visit, manager) {
-  let isCalledBack = false
-  let timer = null
-  const use = (store) => {
-    if (isCalledBack) return
-    isCalledBack = true
-    clearTimeout(timer)
-    if (!(store instanceof Store)) {
-      const message = `the driver \`${manager.getDefaultDriver()}\` must call back with a session, as __buildSession makes one`
-      visit.started(new SessionError('ERR_SESSION_CONFIG', message))
-      return
-    }
-    try {
-      identify(store, visit.request, manager)
-      settleLock(visit, manager.__engine())
-      begin(visit, store)
-      lockWhenLoaded(visit, store)
-    } catch (error) {
-      startWithout(visit, manager, error)
-      return
-    }
-    // The report tells of a record that is no session too, which is an event and no error.
-    if (store.start === Store.prototype.start) load(store, (report) => visit.started(report))
-    else store.start((error) => visit.started(error))
-  }
-  try {
-    manager.driver(null, use)
-  } catch (error) {
-    // What is thrown after the session was handed over is the application's own.
-    if (isCalledBack) throw error
-    isCalledBack = true
-    startWithout(visit, manager, error)
-  }
-  if (isCalledBack) return
-  const { readTimeout } = manager.__engine()
-  timer = setTimeout(() => {
-    isCalledBack = true
-    const message = `cannot make a session: the driver \`${manager.getDefaultDriver()}\` did not call back within ${readTimeout} ms`
-    visit.started(new SessionError('ERR_SESSION_TIMEOUT', message))
-  }, readTimeout)
-}
-
-/** Gives a session the id that a request's cookie names. */
-function identify(store, request, manager) {
-  const verified = verifiedId(request, store.getName())
-  native.identifySession(store[kNumber], manager.__engine().number, cookieHeader(request), verified)
-}
-
-/** What the call left to the options of the NodeSession is as they say. */
-function settleLock(visit, engine) {
-  if (visit.lock === undefined) visit.lock = engine.lock
-  else if (visit.lock === null) visit.lock = undefined
-}
-
-/** Has a session that is about to be loaded locked before. */
-function lockWhenLoaded({ lock }, store) {
-  if (lock !== undefined) native.lockSession(store[kNumber], lock.lease, lock.wait)
-}
-
-function begin(visit, store) {
-  visit.store = store
-  visit.request.session = store
-}
-
-module.exports = { start, lockOf, identify }
+module.exports = { Visit, Visits }

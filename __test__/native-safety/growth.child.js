@@ -182,7 +182,7 @@ async function measure(served) {
     await new Promise((resolve) => { setImmediate(resolve) })
   }
   const { rss, heapUsed } = process.memoryUsage()
-  return { served, rss, heapUsed, waiting: engine.replies.waiting.size, ...engine.native.sizes() }
+  return { served, rss, heapUsed, waiting: engine.replies.count, ...engine.native.sizes() }
 }
 
 async function main() {

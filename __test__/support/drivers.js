@@ -106,6 +106,7 @@ const mysql = {
 /** The key of a session of a server. */
 const key = (server, id) => server.config.connection.prefix + id
 const redis = {
+  recordsOnLoad: true,
   faults: ['records'],
   isShared: true,
   isAvailable: redisServer.isAvailable,

@@ -53,16 +53,14 @@ pub(super) fn visit(
 /// @param live where what was loaded counts at once, if it is at hand: the session's live object
 /// @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
 ///   has ended, `settleSession` lets it count. With `live` it counts already, unless the number is negative
-#[napi(catch_unwind)]
 pub fn open_session(
-    env: Env,
+    scope: Scope,
     engine: u32,
     cookie: Option<Text>,
     verified: Option<Text>,
-    #[napi(ts_arg_type = "object | undefined")] live: Js,
+    live: Js,
 ) -> f64 {
     let number = open(engine, cookie, verified, |_| {});
-    let scope = Scope(env.raw());
     let is_asked = number > 0.0 && scope.type_of(live) == Ok(napi::ValueType::Object);
     match registry::entry(number).filter(|_| is_asked) {
         Some(entry) => count_at_once(number, &entry, scope, live),
@@ -140,8 +138,7 @@ fn open(
 }
 
 /// The number of the operation that loads a session which `openSession` gave as negative.
-#[napi(catch_unwind)]
-pub fn opening(session: f64) -> u32 {
+pub fn opening(_scope: Scope, session: f64) -> u32 {
     let opening = registry::entry(session).and_then(|entry| entry.opening.take());
     opening.unwrap_or_default()
 }
@@ -229,9 +226,7 @@ pub fn load_session(
 }
 
 /// Lets a load that has ended count. @returns a report of what is wrong, or `undefined`
-#[napi(catch_unwind, ts_return_type = "object | undefined")]
-pub fn settle_session(env: Env, session: f64, #[napi(ts_arg_type = "object")] live: Js) -> Js {
-    let scope = Scope(env.raw());
+pub fn settle_session(scope: Scope, session: f64, live: Js) -> Js {
     let Some(entry) = registry::entry(session) else {
         return Js::UNDEFINED;
     };

@@ -66,17 +66,18 @@ pub(super) fn backing(entry: &Entry, handler: Js, store: Js) -> Result<Backing> 
 ///
 /// @param moment 0 when the session's id leaves with the head, 1 when the application asks, 2 when the response ends: what is
 ///   changed afterwards is not stored, and the sweep's lottery is drawn
-/// @returns a reply; when that is `undefined` and the response ends, the session is retired already
-#[napi(catch_unwind, ts_return_type = "unknown")]
+/// @param cookieOf the number of the engine that `sessionCookie` is to be asked with, where the head leaves right after
+/// @returns a reply; when that is `undefined` or a string and the response ends, the session is retired already. A string is the
+///   session's cookie
 pub fn save_session(
-    env: Env,
+    scope: Scope,
     session: f64,
-    #[napi(ts_arg_type = "object")] live: Js,
+    live: Js,
     moment: u32,
-    #[napi(ts_arg_type = "object | undefined")] handler: Js,
-    #[napi(ts_arg_type = "object | undefined")] store: Js,
+    handler: Js,
+    store: Js,
+    cookie_of: Option<u32>,
 ) -> Js {
-    let scope = Scope(env.raw());
     let Some(entry) = registry::entry(session) else {
         return Js::UNDEFINED;
     };
@@ -108,6 +109,8 @@ pub fn save_session(
             }
             if last && matches!(reply, Reply::Done) {
                 registry::retire(session, entry.session.attributes.size());
+                let engine = cookie_of.and_then(registry::engine);
+                return engine.map_or(Js::UNDEFINED, |engine| cookie(scope, &engine, &entry));
             }
             to_js(scope, reply)
         }
@@ -182,16 +185,19 @@ pub fn retire_session(session: f64) {
 /// The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
 ///
 /// @param engine the number of the engine whose secrets and options the cookie has
-#[napi(catch_unwind, ts_return_type = "string | undefined")]
-pub fn session_cookie(env: Env, engine: u32, session: f64) -> Js {
-    let (Some(entry), Some(engine)) = (registry::entry(session), registry::engine(engine)) else {
-        return Js::UNDEFINED;
-    };
+pub fn session_cookie(scope: Scope, engine: u32, session: f64) -> Js {
+    match (registry::entry(session), registry::engine(engine)) {
+        (Some(entry), Some(engine)) => cookie(scope, &engine, &entry),
+        _ => Js::UNDEFINED,
+    }
+}
+
+fn cookie(scope: Scope, engine: &Engine, entry: &Entry) -> Js {
     let wire = entry.wire.borrow();
     let own = wire.as_ref().filter(|(id, _)| *id == entry.session.id());
     let own = own.map(|(_, wire)| wire.as_str());
     let cookie = engine.manager.cookie(&entry.session, own);
-    let cookie = cookie.and_then(|cookie| Scope(env.raw()).string(&cookie).ok());
+    let cookie = cookie.and_then(|cookie| scope.string(&cookie).ok());
     cookie.unwrap_or(Js::UNDEFINED)
 }
 
@@ -211,9 +217,7 @@ fn ended(scope: Scope, engine: &Engine) -> std::result::Result<Js, Thrown> {
 
 /// Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended; with the
 /// number 0 a sentence for `process.emitWarning`
-#[napi(catch_unwind, ts_return_type = "unknown[]")]
-pub fn run_operations(env: Env, engine: u32) -> Js {
-    let scope = Scope(env.raw());
+pub fn run_operations(scope: Scope, engine: u32) -> Js {
     let engine = registry::engine(engine);
     engine
         .and_then(|engine| ended(scope, &engine).ok())
@@ -255,7 +259,7 @@ pub fn handler_replied(
         )),
     };
     match handler::replied(step, reply) {
-        true => run_operations(env, engine),
+        true => run_operations(scope, engine),
         false => scope.null().unwrap_or(Js::UNDEFINED),
     }
 }

@@ -22,9 +22,18 @@ fn with<T>(
     live: Js,
     rule: impl FnOnce(&Entry, &JsLive) -> Result<T, Thrown>,
 ) -> Option<T> {
+    with_scope(Scope(env.raw()), session, live, rule)
+}
+
+fn with_scope<T>(
+    scope: Scope,
+    session: f64,
+    live: Js,
+    rule: impl FnOnce(&Entry, &JsLive) -> Result<T, Thrown>,
+) -> Option<T> {
     let entry: Rc<Entry> = registry::entry(session)?;
     let live = JsLive {
-        scope: Scope(env.raw()),
+        scope,
         realm: &entry.engine.realm,
         root: live,
     };
@@ -42,43 +51,24 @@ fn strings(scope: Scope, list: Js) -> Result<Vec<String>, Thrown> {
 }
 
 /// The value at a path, or `undefined`.
-#[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn session_get(
-    env: Env,
-    session: f64,
-    #[napi(ts_arg_type = "object")] live: Js,
-    key: Text,
-) -> Js {
-    let value = with(env, session, live, |entry, live| {
+pub fn session_get(scope: Scope, session: f64, live: Js, key: Text) -> Js {
+    let value = with_scope(scope, session, live, |entry, live| {
         entry.session.attributes.get(live, key.as_str())
     });
     value.flatten().unwrap_or(Js::UNDEFINED)
 }
 
 /// Whether there is a value at a path, other than `null`.
-#[napi(catch_unwind)]
-pub fn session_has(
-    env: Env,
-    session: f64,
-    #[napi(ts_arg_type = "object")] live: Js,
-    key: Text,
-) -> bool {
-    let found = with(env, session, live, |entry, live| {
+pub fn session_has(scope: Scope, session: f64, live: Js, key: Text) -> bool {
+    let found = with_scope(scope, session, live, |entry, live| {
         entry.session.attributes.has(live, key.as_str())
     });
     found.unwrap_or(false)
 }
 
 /// Sets the value at a path.
-#[napi(catch_unwind)]
-pub fn session_set(
-    env: Env,
-    session: f64,
-    #[napi(ts_arg_type = "object")] live: Js,
-    key: Text,
-    #[napi(ts_arg_type = "unknown")] value: Js,
-) {
-    with(env, session, live, |entry, live| {
+pub fn session_set(scope: Scope, session: f64, live: Js, key: Text, value: Js) {
+    with_scope(scope, session, live, |entry, live| {
         entry.session.attributes.set(live, key.as_str(), &value)
     });
 }

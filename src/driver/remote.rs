@@ -309,7 +309,7 @@ impl<S: Server> Driver for Remote<S> {
             due_to: now - interval,
         };
         self.ask(Does::Read, async move {
-            let (visited, _) = twice(|| server.visit(&id, bounds.max_payload, visit)).await;
+            let (visited, _) = again(|| server.visit(&id, bounds.max_payload, visit)).await;
             let is_live = |visited: &Visited| {
                 !is_idle(visited.record.last_activity, now, bounds.idle_timeout)
             };

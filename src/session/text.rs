@@ -1,15 +1,18 @@
 //! JSON text as it lies: checks it once and finds the ranges of an object's members, without building a tree.
 //!
-//! Accepts exactly what `JSON.parse` accepts. Knows nothing of what the members mean.
-//!
-//! Spec: RFC 8259.
+//! Accepts exactly what `JSON.parse` accepts (RFC 8259). Knows nothing of what the members mean.
 
-use smallvec::SmallVec;
+mod find;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+use smallvec::SmallVec;
+
+pub use find::member;
 
 /// Why a text is not usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -464,24 +467,18 @@ pub fn is_canonical(value: &str) -> bool {
     true
 }
 
-/// The value of `key` in the object `text`, which must have been scanned before.
-pub fn member<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let mut found = None;
-    let keep = |member: Member| {
-        if is_key(&text[member.key], key) {
-            found = Some(&text[member.value]);
-        }
-    };
-    let first = visit(text, usize::MAX, keep).ok()?;
-    found.filter(|_| first == b'{')
-}
-
 /// Whether the JSON string `quoted` stands for `name`.
 pub fn is_key(quoted: &str, name: &str) -> bool {
     let inner = quoted
         .get(1..quoted.len().saturating_sub(1))
         .unwrap_or_default();
-    inner == name || (memchr::memchr(b'\\', inner.as_bytes()).is_some() && decode(quoted) == name)
+    let is_escaped = || memchr::memchr(b'\\', inner.as_bytes()).is_some();
+    // What is escaped is longer than what it stands for.
+    match inner.len().cmp(&name.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => inner == name && !is_escaped(),
+        Ordering::Greater => is_escaped() && decode(quoted) == name,
+    }
 }
 
 /// Whether JavaScript keeps `key` among an object's integer keys, which it orders by number before all others.

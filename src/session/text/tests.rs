@@ -160,3 +160,47 @@ proptest::proptest! {
         proptest::prop_assert_eq!(decode(&quoted), text);
     }
 }
+
+#[test]
+fn a_member_is_found_among_strings_that_look_like_the_end_of_it() {
+    let text = r#" { "a" : "}\"," , "b":[{"c":"]"},[]],"c" : {"d":{"e":-1.5e3 }} ,"\u0064":true, "last":null } "#;
+    for (key, value) in [
+        ("a", Some(r#""}\",""#)),
+        ("b", Some(r#"[{"c":"]"},[]]"#)),
+        ("c", Some(r#"{"d":{"e":-1.5e3 }}"#)),
+        ("d", Some("true")),
+        ("last", Some("null")),
+        ("e", None),
+        ("", None),
+    ] {
+        assert_eq!(member(text, key), value, "{key}");
+    }
+    assert_eq!(member(r#"{"a":1,"b":2,"a":3}"#, "a"), Some("3"));
+    assert_eq!(member(r#"{"\\":1}"#, r"\"), Some("1"));
+    assert_eq!(member(r#"{"\\":1}"#, r"\\"), None);
+    assert_eq!(member("{}", "a"), None);
+    assert_eq!(member(r#"["a"]"#, "a"), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_member_is_found_where_a_scan_finds_it(pairs in proptest::collection::vec(("[a-c\\\\\"é]{0,2}", "[x\\\\\"{}\\[\\],: ]{0,6}", 0..4u8), 0..6), space in "[ \n]{0,2}") {
+        let quoted = |text: &str| format!("{text:?}").replace("\\'", "'");
+        let value = |(_, text, kind): &(String, String, u8)| match kind {
+            0 => quoted(text),
+            1 => format!("[{space}{}{space},{{{space}{}:1}}]", quoted(text), quoted(text)),
+            2 => format!("{{{}{space}:{space}[-1.5e+3,null]{space}}}", quoted(text)),
+            _ => "false".to_owned(),
+        };
+        let members: Vec<_> = pairs.iter().map(|pair| format!("{space}{}{space}:{space}{}{space}", quoted(&pair.0), value(pair))).collect();
+        let text = format!("{space}{{{}}}{space}", members.join(","));
+        let Ok(Root::Object(found)) = scan(&text, 100) else {
+            panic!("{text}");
+        };
+        for wanted in &found {
+            let key = decode(&text[wanted.key.clone()]);
+            proptest::prop_assert_eq!(member(&text, &key), Some(&text[wanted.value.clone()]));
+        }
+        proptest::prop_assert_eq!(member(&text, "none"), None);
+    }
+}
