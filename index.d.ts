@@ -175,6 +175,8 @@ declare namespace NodeSession {
      * @default 'sessions'
      */
     table?: string | undefined
+    /** Whether a missing table is made. Default `true`. */
+    createTable?: boolean | undefined
 
     /**
      * Odds that a request starts the removal of idle sessions, as `[hits, outOf]`. `false` switches it off; idle

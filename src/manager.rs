@@ -52,7 +52,7 @@ pub use moving::Carried;
 pub use open::{Opened, Settled, Visiting};
 use parsed::Parsed;
 use queue::Queues;
-pub use save::{Saved, Saving};
+pub use save::{AtOnce, Saved, Saving};
 pub use stats::Stats;
 use turns::Turns;
 

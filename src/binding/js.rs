@@ -48,7 +48,7 @@ impl TypeName for Js {
 impl ValidateNapiValue for Js {}
 
 /// Characters of a short text that needs no allocation.
-const INLINE: usize = 240;
+const INLINE: usize = 184;
 
 /// A string argument; a short one costs no allocation. Lone surrogates become U+FFFD.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::live::JsLive;
 use super::registry::{self, Entry};
 use super::reply;
 use crate::error::{Code, Error, Result};
-use crate::manager::{Backing, Saved};
+use crate::manager::{AtOnce, Backing, Saved};
 use crate::session::{Moment, Plan, Thrown, Unsavable};
 use crate::session_id::SessionId;
 use crate::worker;
@@ -121,8 +121,8 @@ pub fn save_session(
 fn save(entry: &Rc<Entry>, plan: Plan, backing: Backing) -> Reply {
     let manager = &entry.engine.manager;
     let begun = match worker::collect(|| manager.save_at_once(&entry.session, plan, &backing)) {
-        Ok(saved) => return reply_of(saved),
-        Err(begun) => begun,
+        AtOnce::Over(saved) => return reply_of(saved),
+        AtOnce::Begun(begun) => begun,
     };
     let saving = entry.clone();
     entry.engine.begin(async move {

@@ -33,6 +33,15 @@ pub struct Saving {
     touching: Option<Answer<Touched>>,
 }
 
+/// How far a save has come when it has not been waited for.
+#[derive(Debug)]
+pub enum AtOnce {
+    /// To its end.
+    Over(Result<Saved>),
+    /// Not so far: [`Manager::save`] goes on with it.
+    Begun(Saving),
+}
+
 impl From<Plan> for Saving {
     fn from(plan: Plan) -> Self {
         let touching = None;
@@ -109,29 +118,24 @@ impl Manager {
         Error::new(code, message)
     }
 
-    /// Stores what `plan` says where nothing has to be waited for; or else gives what [`Manager::save`] is to go on with.
-    pub fn save_at_once(
-        &self,
-        session: &Session,
-        plan: Plan,
-        backing: &Backing,
-    ) -> std::result::Result<Result<Saved>, Saving> {
+    /// Stores what `plan` says where nothing has to be waited for.
+    pub fn save_at_once(&self, session: &Session, plan: Plan, backing: &Backing) -> AtOnce {
         let is_simple = matches!(plan, Plan::Touch)
             && !backing.is_handler
             && session.identity.borrow().doomed.is_empty();
         if !is_simple {
-            return Err(plan.into());
+            return AtOnce::Begun(plan.into());
         }
         let Some(now) = self.due(session, backing) else {
-            return Ok(Ok(told(session, Saved::Done)));
+            return AtOnce::Over(Ok(told(session, Saved::Done)));
         };
         match backing.driver.touch(&session.id(), now) {
             Answer::Ready(Some(result)) => {
                 let saved = result.map(|result| self.touched(session, result));
                 self.note(session, &saved);
-                Ok(saved.map(|saved| told(session, saved)))
+                AtOnce::Over(saved.map(|saved| told(session, saved)))
             }
-            later => Err(Saving {
+            later => AtOnce::Begun(Saving {
                 plan,
                 touching: Some(later),
             }),
