@@ -50,7 +50,11 @@ class Records {
 
   /** Closes connections to servers; what is asked later makes new ones. */
   disconnect() {
-    this.#engine.native.disconnect()
+    try {
+      this.#engine.native.disconnect()
+    } catch {
+      // What stays open then ends with the process; whoever closes cannot do more about it.
+    }
   }
 
   #ask(operation) {
