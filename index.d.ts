@@ -175,7 +175,7 @@ declare namespace NodeSession {
      * @default 'sessions'
      */
     table?: string | undefined
-    /** Whether a missing table is made. Default `true`. */
+    /** Whether a missing `table` is made, or is an error of each request. @default true */
     createTable?: boolean | undefined
 
     /**

@@ -177,6 +177,19 @@ describeOurs('a connection without a driver', () => {
   })
 })
 
+describeOurs('a table that has to exist', () => {
+  test('is not made where it is missing: that is told by its name, until it is there', async () => {
+    const filename = path.join(tempDir(), 'sessions.sqlite')
+    const options = { secret: SECRET, connection: { adapter: 'sqlite', filename }, table: 'visits' }
+    const strict = ours.create({ ...options, createTable: false })
+    const missing = expect.objectContaining({ code: 'ERR_SESSION_CONFIG', message: 'there is no table "visits"' })
+    for (let time = 0; time < 2; time += 1) await expect(strict.ready()).rejects.toEqual(missing)
+    await ours.create(options).ready()
+    await strict.ready()
+    expect(() => ours.create({ ...options, createTable: 'no' })).toThrow(/^option `createTable` must be true or false$/)
+  })
+})
+
 describeOurs('a process', () => {
   test.each(['memory', 'file', 'database'])('with an idle NodeSession on the %s driver ends by itself', async (driver) => {
     const config = JSON.stringify({ secret: SECRET, driver, files: path.join(tempDir(), 'sessions') })

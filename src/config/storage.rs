@@ -127,8 +127,7 @@ pub(super) fn files(options: &Options, working_directory: &Path) -> Result<PathB
 }
 
 impl Database {
-    /// Options `connection` and `table`, for a driver of that name; and `createTable`, by which the command `migrate` keeps a
-    /// storage that it only reads as it is.
+    /// Options `connection`, `table` and `createTable`, for a driver of that name.
     pub(super) fn parse(
         options: &Options,
         driver: &str,
