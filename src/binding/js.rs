@@ -1,4 +1,4 @@
-//! JavaScript values and the calls on them: the one file that talks to Node's C interface.
+//! JavaScript values and the calls on them, over Node's C interface.
 //!
 //! Everything here runs on the thread of the environment it is given. A call that JavaScript answered with an exception
 //! gives [`Thrown`]; the exception stays pending, and Node throws it when the native function returns.
