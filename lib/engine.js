@@ -5,6 +5,8 @@
  */
 
 const { AsyncResource } = require('node:async_hooks')
+// The application may have replaced the global ones, as tests do.
+const { clearTimeout, setImmediate, setInterval, setTimeout } = require('node:timers')
 const native = require('./native')
 const { toError } = require('./errors')
 const { callHandler, callCodec, numberOf } = require('./handlers')

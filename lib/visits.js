@@ -119,14 +119,11 @@ class Visit {
     const engine = this.nodeSession.__manager.__engine()
     const hasCookie = !isHeadDone && !engine.secure
     const reply = beginSave(store, MOMENT.ENDED, hasCookie ? engine.number : undefined)
-    if (typeof reply === 'string') {
-      this.lastCookie = reply
-    } else if (reply !== undefined) {
-      this.saving = reply
-      return false
-    }
-    trace('saved', store)
-    return true
+    const isSaved = reply === undefined || typeof reply === 'string'
+    this.lastCookie = isSaved ? reply : undefined
+    this.saving = isSaved ? undefined : reply
+    if (isSaved) trace('saved', store)
+    return isSaved
   }
 
   /** Saves the session; calls back with whether the response is to be refused. */
@@ -277,9 +274,13 @@ class Visits extends Hold {
   /** Saves the only session there is, if nobody has to be waited for. */
   isSavedAtOnce() {
     const { first } = this
-    if (first === undefined || first.next !== undefined || !first.isSavedAtOnce(this.isHeadDone)) return false
-    this.isEnded = true
-    return true
+    if (first === undefined || first.next !== undefined) return false
+    try {
+      this.isEnded = first.isSavedAtOnce(this.isHeadDone)
+    } catch {
+      // What the application's code threw is told by `save`, which finds it again.
+    }
+    return this.isEnded
   }
 
   /** Saves all sessions; calls back with whether the response is to be refused. */
