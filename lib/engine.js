@@ -70,7 +70,11 @@ class Replies {
     this.isSending = false
     this.send = () => {
       this.isSending = false
-      native.sendRequests()
+      try {
+        native.sendRequests()
+      } catch (error) {
+        this.failAll(error)
+      }
     }
   }
 

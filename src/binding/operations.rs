@@ -16,6 +16,7 @@ use super::registry::{self, Entry};
 use super::reply;
 use crate::error::{Code, Error, Result};
 use crate::manager::{AtOnce, Backing, Saved};
+use crate::panics::point;
 use crate::session::{Moment, Plan, Thrown, Unsavable};
 use crate::session_id::SessionId;
 use crate::worker;
@@ -227,6 +228,7 @@ pub fn run_operations(scope: Scope, engine: u32) -> Js {
 /// Lets what operations ask of servers go out. To be called once after any number of them has begun.
 #[napi(catch_unwind)]
 pub fn send_requests() {
+    point("entry");
     worker::send();
 }
 
