@@ -8,13 +8,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
+use tokio::time::error::Elapsed;
 
 use crate::error::{Code, Error, Result};
 use crate::panics::{self, Panicked, point};
@@ -87,12 +91,22 @@ pub fn collect<T>(work: impl FnOnce() -> T) -> T {
 pub fn send() {
     let tasks = OUTBOX.with_borrow_mut(|outbox| std::mem::take(&mut outbox.tasks));
     if let (false, Ok(pool)) = (tasks.is_empty(), pool()) {
-        pool.spawn(async move {
-            IS_OWN.set(true);
-            for task in tasks {
-                tokio::spawn(task);
-            }
-        });
+        pool.spawn(together(tasks));
+    }
+}
+
+/// Does pieces of work in one task. Were each a task of its own, the connection that they share would be woken by the first, run
+/// next, and send each by itself.
+async fn together(tasks: Vec<Task>) {
+    IS_OWN.set(true);
+    let apart = tasks.into_iter().map(|task| {
+        // A panic is known by the reply that does not come.
+        AssertUnwindSafe(task).catch_unwind()
+    });
+    let mut running: FuturesUnordered<_> = apart.collect();
+    while let Some(ended) = running.next().await {
+        // A payload may panic when it is dropped.
+        ended.unwrap_or_else(std::mem::forget);
     }
 }
 
@@ -119,14 +133,15 @@ pub fn spawn<T: Send + 'static>(
 ) -> impl Future<Output = Result<Option<T>>> {
     let (reply, answer) = oneshot::channel();
     let begun = pool().map(|pool| {
-        let task = async move {
-            IS_OWN.set(true);
-            let ended = tokio::time::timeout(limit, work).await.ok();
-            reply.send(ended).ok();
+        let _inside = pool.enter();
+        let tell = move |ended: std::result::Result<T, Elapsed>| {
+            reply.send(ended.ok()).ok();
         };
+        // Not an async block, in which the work would have its place twice.
+        let task: Task = Box::pin(tokio::time::timeout(limit, work).map(tell));
         OUTBOX.with_borrow_mut(|outbox| match outbox.is_kept {
-            true => outbox.tasks.push(Box::pin(task)),
-            false => drop(pool.spawn(task)),
+            true => outbox.tasks.push(task),
+            false => drop(pool.spawn(together(vec![task]))),
         });
     });
     async move {

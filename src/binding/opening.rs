@@ -197,8 +197,9 @@ fn load(entry: &Rc<Entry>, backing: Backing) -> Reply {
     let loading = entry.clone();
     entry.engine.begin(async move {
         let manager = &loading.engine.manager;
-        let loaded = manager.go_on_loading(&loading.session, &backing, visiting);
-        let opened = loaded.await;
+        let opened = manager
+            .go_on_loading(&loading.session, &backing, visiting)
+            .await;
         loading.opened.replace(Some(opened));
         Reply::Done
     })

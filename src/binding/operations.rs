@@ -128,8 +128,7 @@ fn save(entry: &Rc<Entry>, plan: Plan, backing: Backing) -> Reply {
     let saving = entry.clone();
     entry.engine.begin(async move {
         let manager = &saving.engine.manager;
-        let saved = manager.save(&saving.session, begun, &backing);
-        reply_of(saved.await)
+        reply_of(manager.save(&saving.session, begun, &backing).await)
     })
 }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::{
     Acquired, Answer, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced,
     Sweep, Touched, Visited,
@@ -186,11 +188,12 @@ impl<S: Server> Remote<S> {
             Does::Write => self.bounds.write_patience.duration(),
             Does::Sweep | Does::Scan => LONG_PATIENCE,
         };
-        let asked = worker::spawn(patience, async move {
-            let _place = place;
+        let done = move |outcome| {
+            drop(place);
             point("worker");
-            call.await
-        });
+            outcome
+        };
+        let asked = worker::spawn(patience, call.map(done));
         Answer::later(async move {
             match asked.await? {
                 Some(outcome) => outcome.map_err(|failure| failure.into_error(does, S::NAME)),

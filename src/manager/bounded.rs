@@ -1,5 +1,6 @@
 //! What the binding asks of the storage, each within its time: the thin shell around opening and saving.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::{Backing, Manager, Opened, Saved, Saving, Stats, Visiting};
@@ -33,10 +34,9 @@ impl Manager {
             }
         }
         let limit = self.config.read_timeout;
-        match self
-            .within(limit, READING, self.open(session, backing, visiting))
-            .await
-        {
+        // Pinned here: a future that is handed on by value takes its place twice.
+        let opening = pin!(self.open(session, backing, visiting));
+        match self.within(limit, READING, opening).await {
             Ok(opened) => opened,
             Err(error) => {
                 Stats::count(&self.stats.read_errors);
@@ -60,7 +60,7 @@ impl Manager {
         if let (Err(_), Plan::Write(snapshot)) = (self.check_room(SAVING), &saving.plan) {
             session.keep_unsaved(snapshot.change.clone());
         }
-        let storing = self.store(session, saving, backing);
+        let storing = pin!(self.store(session, saving, backing));
         match self.within(self.config.save_timeout, SAVING, storing).await {
             Ok(saved) => saved,
             Err(error) => {

@@ -108,8 +108,7 @@ impl Manager {
         let is_new = stored_id != Some(id);
         let _note = is_new.then(|| self.creating.note(id));
         let ids = [id, stored_id.unwrap_or(id), latest.unwrap_or(id)];
-        let saved = self.write_in_turn(&mut save, ids, &base, backing);
-        let saved = saved.await;
+        let saved = self.write_in_turn(&mut save, ids, &base, backing).await;
         save.is_done = saved.is_ok();
         saved
     }
