@@ -23,7 +23,7 @@ const { WORKLOADS } = require('./workloads')
  * what is left out: what follows from the other workloads, and what is there for scale. Units: milliseconds.
  */
 const PLANS = {
-  quick: { rounds: 3, start: 1000, warmUp: 200, measured: 700, without: ['mixed', 'cookie-session'] },
+  quick: { rounds: 3, start: 2500, warmUp: 400, measured: 800, without: ['mixed', 'cookie-session'] },
   full: { rounds: 7, start: 3000, warmUp: 500, measured: 3000, without: [] },
 }
 

@@ -71,7 +71,11 @@ pub fn open_session(
 /// Lets what was loaded count; where there is something to report of it, that is left to `settleSession`.
 fn count_at_once(number: f64, entry: &Entry, scope: Scope, live: Js) -> f64 {
     match settle(entry, scope, live) {
-        Ok(Settled::Done) | Err(Thrown) => number,
+        Ok(Settled::Done) => number,
+        Err(Thrown) => {
+            registry::remove(number);
+            0.0
+        }
         Ok(Settled::Corrupt(error)) => {
             entry.opened.replace(Some(Opened::Corrupt(error)));
             -number
