@@ -7,6 +7,7 @@
 const { AsyncResource } = require('node:async_hooks')
 // The application may have replaced the global ones, as tests do.
 const { clearTimeout, setImmediate, setInterval, setTimeout } = require('node:timers')
+const { nextTick } = process
 const native = require('./native')
 const { toError } = require('./errors')
 const { callHandler, callCodec, numberOf } = require('./handlers')
@@ -113,7 +114,7 @@ class Replies {
   /** Nothing is waited for any more. */
   rest() {
     this.letGo()
-    for (const resolve of this.idle.splice(0)) process.nextTick(resolve)
+    for (const resolve of this.idle.splice(0)) nextTick(resolve)
   }
 
   /** Goes on with the operations that are ready. */
@@ -135,7 +136,7 @@ class Replies {
     this.waiting = []
     this.count = 0
     if (waiting.length > 0) this.rest()
-    for (const waiter of waiting) process.nextTick(() => waiter.call(error))
+    for (const waiter of waiting) nextTick(() => waiter.call(error))
     // Its next wake-up may not be heard either: whoever waits next asks the engine.
     this.isLost = true
   }
@@ -155,7 +156,7 @@ class Replies {
       this.count -= 1
       if (this.count === 0) this.rest()
       // A callback that throws is the application's own matter, and must not keep the next one from being called.
-      process.nextTick(callWaiter, waiter, ended[at + 1])
+      nextTick(callWaiter, waiter, ended[at + 1])
     }
   }
 }

@@ -43,7 +43,9 @@ class Held {
  * @private
  */
 class Hold {
-  /** @param {import('http').ServerResponse} response */
+  /**
+   * @param {import('http').ServerResponse} response
+   */
   constructor(response) {
     this.response = response
     this.ownWriteHead = response.writeHead

@@ -4,7 +4,7 @@
 //! Knows nothing of sessions. Drivers hand their lane closures, or futures to the pool; whoever polls the reply decides
 //! where it goes on. The threads belong to one pool for the whole process, started when it is first needed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -61,37 +61,74 @@ pub fn sleep(time: Duration) -> Result<Pin<Box<Sleep>>> {
 /// Work for the pool's own thread that has not been handed over.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// For how long work may be collected: a thread that has other things to do must not hold it up.
+const COLLECTED_FOR: Duration = Duration::from_millis(1);
+
 /// What a thread has for the pool's own one.
 #[derive(Default)]
 struct Outbox {
-    is_kept: bool,
+    /// It is going to be sent, whatever the thread does.
+    is_watched: bool,
     tasks: Vec<Task>,
 }
 
 thread_local! {
-    static OUTBOX: RefCell<Outbox> = RefCell::default();
+    static OUTBOX: Arc<Mutex<Outbox>> = Arc::default();
+    /// What is spawned goes into the outbox.
+    static COLLECTS: Cell<bool> = const { Cell::new(false) };
     /// This is the pool's own thread.
     static IS_OWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does `work`, and keeps what it spawns until `send`: handing over many pieces costs hardly more than handing over one.
+/// Does `work`, and keeps what it spawns until `send`, but not for long: handing over many pieces costs hardly more than handing
+/// over one.
 pub fn collect<T>(work: impl FnOnce() -> T) -> T {
     struct Restored(bool);
     impl Drop for Restored {
         fn drop(&mut self) {
-            OUTBOX.with_borrow_mut(|outbox| outbox.is_kept = self.0);
+            COLLECTS.set(self.0);
         }
     }
-    let earlier = OUTBOX.with_borrow_mut(|outbox| std::mem::replace(&mut outbox.is_kept, true));
-    let _restored = Restored(earlier);
+    let _restored = Restored(COLLECTS.replace(true));
     work()
 }
 
 /// Hands over what this thread has collected.
 pub fn send() {
-    let tasks = OUTBOX.with_borrow_mut(|outbox| std::mem::take(&mut outbox.tasks));
+    let tasks = OUTBOX.with(|outbox| std::mem::take(&mut lock(outbox).tasks));
     if let (false, Ok(pool)) = (tasks.is_empty(), pool()) {
         pool.spawn(together(tasks));
+    }
+}
+
+/// Hands over a piece of work; or collects it, while others are on their way.
+fn hand_over(pool: &Runtime, task: Task) {
+    if !COLLECTS.get() {
+        pool.spawn(together(vec![task]));
+        return;
+    }
+    OUTBOX.with(|outbox| {
+        let mut collected = lock(outbox);
+        if collected.is_watched {
+            collected.tasks.push(task);
+            return;
+        }
+        collected.is_watched = true;
+        pool.spawn(watch(outbox.clone()));
+        pool.spawn(together(vec![task]));
+    });
+}
+
+/// Sends what has been collected after a while.
+async fn watch(outbox: Arc<Mutex<Outbox>>) {
+    tokio::time::sleep(COLLECTED_FOR).await;
+    let tasks = {
+        let mut collected = lock(&*outbox);
+        collected.is_watched = false;
+        std::mem::take(&mut collected.tasks)
+    };
+    if !tasks.is_empty() {
+        together(tasks).await;
     }
 }
 
@@ -139,10 +176,7 @@ pub fn spawn<T: Send + 'static>(
         };
         // Not an async block, in which the work would have its place twice.
         let task: Task = Box::pin(tokio::time::timeout(limit, work).map(tell));
-        OUTBOX.with_borrow_mut(|outbox| match outbox.is_kept {
-            true => outbox.tasks.push(task),
-            false => drop(pool.spawn(together(vec![task]))),
-        });
+        hand_over(pool, task);
     });
     async move {
         begun?;

@@ -355,7 +355,16 @@ impl<S: Server> Driver for Remote<S> {
         self.ask(Does::Write, async move {
             match again(|| server.replace(&id, &expected, &payload, now)).await {
                 (Ok(Replaced::Conflict(stored)), true) if stored == payload => {
-                    Ok(Replaced::Replaced)
+                    // Another request may have written the same from the same base; hardly in the same millisecond.
+                    let stored = server.load(&id, usize::MAX).await?;
+                    let own = Record {
+                        payload,
+                        last_activity: now,
+                    };
+                    match stored == Some(own) {
+                        true => Ok(Replaced::Replaced),
+                        false => in_doubt(),
+                    }
                 }
                 (Ok(Replaced::Conflict(_)), true) => in_doubt(),
                 (outcome, _) => outcome,

@@ -110,7 +110,7 @@ impl Manager {
                     id,
                     payload,
                     last_activity,
-                    is_recorded,
+                    recorded: is_recorded.then(|| self.clock.now()),
                     is_stale,
                     others: None,
                 };

@@ -130,7 +130,7 @@ impl Manager {
                     id,
                     payload: record.payload,
                     last_activity: record.last_activity,
-                    is_recorded: false,
+                    recorded: None,
                     is_stale: false,
                     others: Some(others),
                 });
@@ -446,7 +446,7 @@ impl Manager {
             id,
             payload: content.payload,
             last_activity: self.clock.now(),
-            is_recorded: false,
+            recorded: None,
             is_stale: false,
             others,
         });

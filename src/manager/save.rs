@@ -7,11 +7,15 @@ use crate::clock::Millis;
 use crate::driver::{Answer, Touched};
 use crate::error::{Code, Error, Result};
 use crate::panics::{caught, point};
-use crate::session::{Cookie, Live, Moment, Plan, Session, Stage, Stored, Unsavable};
+use crate::session::{Cookie, Live, Moment, Plan, Session, Stage, Unsavable};
 use crate::session_id::SessionId;
 
 /// How often a save is tried on a record that others keep changing.
 pub(super) const MAX_CONFLICTS: usize = 1_000;
+
+/// A request that was recorded as it began is recorded once more at its end, unless that was so long ago at most: its session is
+/// silent from the end on, and may have gone meanwhile.
+const SHORT: Millis = Millis(100);
 
 /// What saving did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,12 +262,12 @@ impl Manager {
     fn due(&self, session: &Session, backing: &Backing) -> Option<Millis> {
         let identity = session.identity.borrow();
         let stored = identity.stored.as_ref();
-        if stored.is_some_and(|stored| stored.is_recorded) {
-            return None;
+        let (now, interval) = (self.clock.now(), backing.touch_interval);
+        let recorded = stored.and_then(|stored| stored.recorded);
+        if let Some(at) = recorded {
+            return (at + interval.max(SHORT) <= now).then_some(now);
         }
-        let now = self.clock.now();
-        let is_due = |stored: &Stored| stored.last_activity + backing.touch_interval <= now;
-        let is_due = stored.is_some_and(is_due);
+        let is_due = stored.is_some_and(|stored| stored.last_activity + interval <= now);
         if !is_due {
             session.cookie.set(Cookie::Optional);
         }

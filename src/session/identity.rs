@@ -50,8 +50,8 @@ pub struct Stored {
     pub payload: Arc<str>,
     /// When it was last active before this request.
     pub last_activity: Millis,
-    /// This request is recorded as activity already.
-    pub is_recorded: bool,
+    /// When this request was recorded as activity, if it has been already.
+    pub recorded: Option<Millis>,
     /// It is to be written anew even if nothing changed, because its payload has an outdated form.
     pub is_stale: bool,
     /// Its text, where it holds what other requests stored since this one loaded it.

@@ -36,7 +36,7 @@ fn open(id: SessionId, base: &Base, live: &Scalars) -> Session {
         id,
         payload: base.text().clone(),
         last_activity: Millis(0),
-        is_recorded: false,
+        recorded: None,
         is_stale: false,
         others: None,
     };

@@ -73,7 +73,8 @@ if size > tonumber(ARGV[1]) then return size end
 local record = redis.call('HMGET', KEYS[1], 'payload', 'lastActivity')
 local last = tonumber(record[2] or '')
 record[3] = 0
-if not record[1] or not last or last < tonumber(ARGV[3]) or last > tonumber(ARGV[4]) then return record end
+if not record[1] or not last or last ~= math.floor(last) then return record end
+if last < tonumber(ARGV[3]) or last > tonumber(ARGV[4]) then return record end
 if type(redis.pcall('HSET', KEYS[1], 'lastActivity', ARGV[2])) == 'table' then return record end
 local time = redis.call('TIME')
 local ahead = math.max(0, ARGV[2] - (time[1] * 1000 + math.floor(time[2] / 1000)))
