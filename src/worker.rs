@@ -387,6 +387,32 @@ mod tests {
         (ends, hung)
     }
 
+    /// A limit that no test reaches.
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_is_collected_goes_out_even_if_the_thread_never_sends_it() {
+        let replies: Vec<_> = collect(|| (0..3).map(|n| spawn(LONG, async move { n })).collect());
+        for (n, reply) in (0..3).zip(replies) {
+            assert_eq!(finish(reply), Ok(Some(n)));
+        }
+    }
+
+    #[test]
+    fn a_panic_in_one_of_those_that_are_sent_together_leaves_the_others_alone() {
+        let panics = |n: i32| async move {
+            if n == 1 {
+                std::panic::resume_unwind(Box::new("the secret"));
+            }
+            n
+        };
+        let replies: Vec<_> = collect(|| (0..3).map(|n| spawn(LONG, panics(n))).collect());
+        send();
+        let ended: Vec<_> = replies.into_iter().map(finish).collect();
+        assert_eq!([&ended[0], &ended[2]], [&Ok(Some(0)), &Ok(Some(2))]);
+        assert_eq!(ended[1].clone().unwrap_err().code(), Code::Internal);
+    }
+
     #[test]
     fn a_panic_becomes_an_error_and_the_threads_go_on() {
         let hook = std::panic::take_hook();

@@ -2,6 +2,7 @@
 
 mod deadline;
 mod guarded;
+mod visiting;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, ready};
@@ -14,6 +15,7 @@ use crate::config::Setting;
 use crate::driver::memory::Memory;
 use crate::driver::{
     Acquired, Answer, Created, Cursor, Owner, Page, Record, Removed, Replaced, Sweep, Touched,
+    Visited,
 };
 use crate::session::fake::FakeLive;
 use crate::session::{Live, Moment, Plan};
@@ -38,6 +40,8 @@ struct Moody {
     calls: RefCell<Vec<&'static str>>,
     /// What is late is one record only.
     locks_records: Cell<bool>,
+    /// A visit is recorded by the load, as on Redis.
+    records_visits: Cell<bool>,
 }
 
 impl Moody {
@@ -53,6 +57,7 @@ impl Moody {
             mood: Cell::new(Mood::Well),
             calls: RefCell::default(),
             locks_records: Cell::new(false),
+            records_visits: Cell::new(false),
         }
     }
 
@@ -73,6 +78,29 @@ impl Moody {
 impl Driver for Moody {
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
         self.answer("load", || self.memory.load(id, now))
+    }
+
+    fn visit(&self, id: &SessionId, now: Millis, _interval: Millis) -> Answer<Option<Visited>> {
+        let is_recorded = self.records_visits.get();
+        match self.load(id, now) {
+            Answer::Ready(Some(loaded)) => {
+                if is_recorded {
+                    at_once(self.memory.touch(id, now)).ok();
+                }
+                let visited = |record| Visited {
+                    record,
+                    is_recorded,
+                };
+                Answer::now(loaded.map(|record| record.map(visited)))
+            }
+            later => Answer::later(async move {
+                let visited = |record| Visited {
+                    record,
+                    is_recorded: false,
+                };
+                Ok(later.await?.map(visited))
+            }),
+        }
     }
 
     fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Answer<Created> {
