@@ -2,7 +2,13 @@
 //!
 //! Text in, text out. Knows nothing of SQL, nor of what the payload means.
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod known;
+
 use std::sync::Arc;
+
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) use self::known::Known;
 
 /// Most bytes of the column that one byte of payload can take: `\u0000`.
 pub(super) const WORST_ESCAPE: usize = 6;

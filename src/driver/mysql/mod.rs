@@ -21,7 +21,7 @@ use self::connections::Connections;
 use self::dial::Reply;
 use self::fault::{Fault, Kind};
 use self::table::{Locks, Sessions, Stored};
-use super::column::{self, QUOTES, WORST_ESCAPE};
+use super::column::{self, Known, QUOTES, WORST_ESCAPE};
 use super::remote::{Failure, Outcome, Server};
 use super::{Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched};
 use crate::clock::Millis;
@@ -41,6 +41,7 @@ pub(super) struct MySql {
     connections: Connections,
     sessions: Sessions,
     locks: Locks,
+    known: Known,
     bounds: Bounds,
 }
 
@@ -58,6 +59,7 @@ impl MySql {
             connections: Connections::new(server, patience.duration()),
             sessions: Sessions::new(table),
             locks: Locks::new(table),
+            known: Known::default(),
             bounds,
         }
     }
@@ -156,7 +158,7 @@ impl MySql {
             let Some(stored) = self.read(id, self.bounds.max_payload).await? else {
                 return Ok(Swap::Gone);
             };
-            let payload = stored.payload(self.bounds.max_payload);
+            let payload = stored.payload(self.bounds.max_payload, column::decode);
             let payload = payload.map_err(Failure::Unusable)?;
             if *payload != *expected {
                 return Ok(Swap::Conflict(payload));
@@ -184,7 +186,8 @@ impl Server for MySql {
         let Some(stored) = self.read(id, most).await? else {
             return Ok(None);
         };
-        let payload = stored.payload(most).map_err(Failure::Unusable)?;
+        let payload = stored.payload(most, |column| self.known.decode(id, column));
+        let payload = payload.map_err(Failure::Unusable)?;
         let last_activity = stored.last_activity;
         Ok(Some(Record {
             payload,

@@ -27,7 +27,6 @@ use mysql_async::{Row, Value};
 
 use crate::clock::Millis;
 use crate::config::TableName;
-use crate::driver::column;
 use crate::error::{Code, Error};
 
 // `{table}` stands for the quoted name, `{this}` for the condition that picks one row by its id, given twice.
@@ -195,8 +194,13 @@ impl Stored {
         }
     }
 
-    pub(super) fn payload(&self, most: usize) -> Result<Arc<str>, Error> {
-        let payload = column::decode(&self.column).ok_or_else(corrupt)?;
+    /// The payload, given what unwraps its column.
+    pub(super) fn payload(
+        &self,
+        most: usize,
+        unwrap: impl FnOnce(&[u8]) -> Option<Arc<str>>,
+    ) -> Result<Arc<str>, Error> {
+        let payload = unwrap(&self.column).ok_or_else(corrupt)?;
         match payload.len() <= most {
             true => Ok(payload),
             false => Err(too_large()),

@@ -16,31 +16,35 @@ pub(super) fn longest_column(most: usize) -> i64 {
     i64::try_from(longest).unwrap_or(i64::MAX)
 }
 
-/// A row as it was looked at.
-pub(super) struct Row {
+/// A row as it was looked at; `C` is a text.
+pub(super) struct Row<C> {
     /// Bytes of the payload column; `None` where it is NULL.
     pub(super) length: Option<i64>,
     /// The payload column's text, unless it is longer than [`longest_column`].
-    pub(super) column: Option<String>,
+    pub(super) column: Option<C>,
     /// The `lastActivity` column, as text.
-    pub(super) last_activity: Option<String>,
+    pub(super) last_activity: Option<C>,
 }
 
-impl Row {
-    /// The record of a row.
-    pub(super) fn record(&self, most: usize) -> Result<Record, Error> {
+impl<C: AsRef<str>> Row<C> {
+    /// The record of a row, given what unwraps the payload's column.
+    pub(super) fn record(
+        &self,
+        most: usize,
+        unwrap: impl FnOnce(&[u8]) -> Option<Arc<str>>,
+    ) -> Result<Record, Error> {
         if self
             .length
             .is_some_and(|bytes| bytes > longest_column(most))
         {
             return Err(too_large(most));
         }
-        let payload = self.column.as_ref().map(String::as_bytes);
-        let payload = payload.and_then(column::decode).ok_or_else(corrupt)?;
+        let column = self.column.as_ref().map(|text| text.as_ref().as_bytes());
+        let payload = column.and_then(unwrap).ok_or_else(corrupt)?;
         if payload.len() > most {
             return Err(too_large(most));
         }
-        let last_activity = to_millis(self.last_activity.as_deref());
+        let last_activity = to_millis(self.last_activity.as_ref().map(AsRef::as_ref));
         Ok(Record {
             payload,
             last_activity,
@@ -108,7 +112,7 @@ pub(super) async fn swap<F, W, L>(
 where
     F: From<Error>,
     W: Future<Output = Result<u64, F>>,
-    L: Future<Output = Result<Option<Row>, F>>,
+    L: Future<Output = Result<Option<Row<String>>, F>>,
 {
     let mut column = column::encode(expected);
     loop {
@@ -118,7 +122,7 @@ where
         let Some(row) = look().await? else {
             return Ok(Swap::Gone);
         };
-        let stored = row.record(most)?.payload;
+        let stored = row.record(most, column::decode)?.payload;
         match row.column {
             Some(spelling) if *stored == *expected => column = spelling,
             _ => return Ok(Swap::Conflict(stored)),

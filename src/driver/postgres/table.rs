@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Row as PgRow;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{FromSql, ToSql};
 
 use super::dial::{Connection, allow};
 use super::fault::Fault;
@@ -15,7 +15,7 @@ use super::layout::{Activity, Names};
 use super::leases::Leases;
 use super::rows::{Row, Swap, longest_column, swap};
 use crate::clock::Millis;
-use crate::driver::column;
+use crate::driver::column::{self, Known};
 use crate::driver::{Acquired, Created, Cursor, Owner, Page, Record, Sweep, Touched};
 use crate::session_id::SessionId;
 
@@ -61,6 +61,7 @@ pub(super) struct Table {
     sweep: String,
     scan: String,
     leases: Leases,
+    known: Known,
     most: usize,
     /// How long a statement may take, and how long a step of a sweep may.
     usual: Duration,
@@ -89,6 +90,7 @@ impl Table {
             sweep: sql(SWEEP),
             scan: sql(SCAN),
             leases: Leases::new(&names.locks),
+            known: Known::default(),
             most,
             usual,
             sweeping: usual.max(Duration::from_secs(20)),
@@ -108,8 +110,12 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
-        let row = self.look(id, most).await?;
-        Ok(row.map(|row| row.record(most)).transpose()?)
+        let rows = self.rows(id, most).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let unwrap = |column: &[u8]| self.table.known.decode(id, column);
+        Ok(Some(to_row::<&str>(row)?.record(most, unwrap)?))
     }
 
     pub(super) async fn create(
@@ -215,18 +221,15 @@ impl Desk {
         self.table.leases.release(self, id, owner).await
     }
 
-    async fn look(&self, id: &SessionId, most: usize) -> Outcome<Option<Row>> {
+    async fn look(&self, id: &SessionId, most: usize) -> Outcome<Option<Row<String>>> {
+        let rows = self.rows(id, most).await?;
+        rows.first().map(to_row).transpose()
+    }
+
+    async fn rows(&self, id: &SessionId, most: usize) -> Outcome<Vec<PgRow>> {
         let longest = longest_column(most);
         let values: [Value; 2] = [&id.as_str(), &longest];
-        let rows = self.query(&self.table.load, &values).await?;
-        let Some(row) = rows.first() else {
-            return Ok(None);
-        };
-        Ok(Some(Row {
-            length: row.try_get(0)?,
-            column: row.try_get(1)?,
-            last_activity: row.try_get(2)?,
-        }))
+        self.query(&self.table.load, &values).await
     }
 
     /// How many rows a statement changed.
@@ -239,4 +242,12 @@ impl Desk {
         let statement = self.connection.statement(sql).await?;
         Ok(self.connection.client.query(&statement, values).await?)
     }
+}
+
+fn to_row<'r, C: FromSql<'r>>(row: &'r PgRow) -> Outcome<Row<C>> {
+    Ok(Row {
+        length: row.try_get(0)?,
+        column: row.try_get(1)?,
+        last_activity: row.try_get(2)?,
+    })
 }
