@@ -4,22 +4,23 @@
 //! Knows nothing of sessions. Drivers hand their lane closures, or futures to the pool; whoever polls the reply decides
 //! where it goes on. The threads belong to one pool for the whole process, started when it is first needed.
 
-use std::cell::Cell;
+mod outbox;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio::time::error::Elapsed;
 
+pub use self::outbox::{Batch, collect, gather, gathers, send, when_idle};
+use self::outbox::{Task, hand_over};
 use crate::error::{Code, Error, Result};
 use crate::panics::{self, Panicked, point};
 
@@ -56,106 +57,6 @@ fn pool() -> Result<&'static Runtime> {
 pub fn sleep(time: Duration) -> Result<Pin<Box<Sleep>>> {
     let _inside = pool()?.enter();
     Ok(Box::pin(tokio::time::sleep(time)))
-}
-
-/// Work for the pool's own thread that has not been handed over.
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// For how long work may be collected: a thread that has other things to do must not hold it up.
-const COLLECTED_FOR: Duration = Duration::from_millis(1);
-
-/// What a thread has for the pool's own one.
-#[derive(Default)]
-struct Outbox {
-    /// It is going to be sent, whatever the thread does.
-    is_watched: bool,
-    tasks: Vec<Task>,
-}
-
-thread_local! {
-    static OUTBOX: Arc<Mutex<Outbox>> = Arc::default();
-    /// What is spawned goes into the outbox.
-    static COLLECTS: Cell<bool> = const { Cell::new(false) };
-    /// This is the pool's own thread.
-    static IS_OWN: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does `work`, and keeps what it spawns until `send`, but not for long: handing over many pieces costs hardly more than handing
-/// over one.
-pub fn collect<T>(work: impl FnOnce() -> T) -> T {
-    struct Restored(bool);
-    impl Drop for Restored {
-        fn drop(&mut self) {
-            COLLECTS.set(self.0);
-        }
-    }
-    let _restored = Restored(COLLECTS.replace(true));
-    work()
-}
-
-/// Hands over what this thread has collected.
-pub fn send() {
-    let tasks = OUTBOX.with(|outbox| std::mem::take(&mut lock(outbox).tasks));
-    if let (false, Ok(pool)) = (tasks.is_empty(), pool()) {
-        pool.spawn(together(tasks));
-    }
-}
-
-/// Hands over a piece of work; or collects it, while others are on their way.
-fn hand_over(pool: &Runtime, task: Task) {
-    if !COLLECTS.get() {
-        pool.spawn(together(vec![task]));
-        return;
-    }
-    OUTBOX.with(|outbox| {
-        let mut collected = lock(outbox);
-        if collected.is_watched {
-            collected.tasks.push(task);
-            return;
-        }
-        collected.is_watched = true;
-        pool.spawn(watch(outbox.clone()));
-        pool.spawn(together(vec![task]));
-    });
-}
-
-/// Sends what has been collected after a while.
-async fn watch(outbox: Arc<Mutex<Outbox>>) {
-    tokio::time::sleep(COLLECTED_FOR).await;
-    let tasks = {
-        let mut collected = lock(&*outbox);
-        collected.is_watched = false;
-        std::mem::take(&mut collected.tasks)
-    };
-    if !tasks.is_empty() {
-        together(tasks).await;
-    }
-}
-
-/// Does pieces of work in one task. Were each a task of its own, the connection that they share would be woken by the first, run
-/// next, and send each by itself.
-async fn together(tasks: Vec<Task>) {
-    IS_OWN.set(true);
-    let apart = tasks.into_iter().map(|task| {
-        // A panic is known by the reply that does not come.
-        AssertUnwindSafe(task).catch_unwind()
-    });
-    let mut running: FuturesUnordered<_> = apart.collect();
-    while let Some(ended) = running.next().await {
-        // A payload may panic when it is dropped.
-        ended.unwrap_or_else(std::mem::forget);
-    }
-}
-
-/// Does `work` at once; on the pool's own thread, when everything else that is ready there has been done.
-pub fn when_idle(work: impl FnOnce() + Send + 'static) {
-    if !IS_OWN.get() {
-        return work();
-    }
-    tokio::spawn(async move {
-        tokio::task::yield_now().await;
-        work();
-    });
 }
 
 /// Runs `work` on the pool's own thread, for up to `limit`; gives its result, or `None` when it took longer, as a future that
@@ -244,11 +145,13 @@ impl Lane {
     }
 
     /// Runs `work` on another thread, however much waits; nobody hears of it. Who calls this keeps it rare.
-    pub fn unheard(&self, work: impl FnOnce() + Send + 'static) {
+    ///
+    /// Says whether there is a thread to do it.
+    pub fn unheard(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let work = || {
             panics::caught(work).ok();
         };
-        self.queue(Queued::Unheard(Box::new(work))).ok();
+        self.queue(Queued::Unheard(Box::new(work))).is_ok()
     }
 
     /// The same after a while; says whether there is a thread to do it.

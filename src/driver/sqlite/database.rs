@@ -96,10 +96,10 @@ impl Database {
         connection.busy_timeout(patience)?;
         configure(&connection, self.durability)?;
         self.prepare_table(&connection)?;
-        let name = |table: &str| format!("{}.{}", quote(&self.schema), quote(table));
-        let leases = name(&format!("{}_locks", self.table));
+        let (schema, table) = (quote(&self.schema), quote(&self.table));
+        let leases = format!("{schema}.{}", quote(&format!("{}_locks", self.table)));
         Ok(Open {
-            table: Table::new(connection, &name(&self.table), &leases, self.bounds),
+            table: Table::new(connection, (&schema, &table), &leases, self.bounds),
             file: before,
             checked: Instant::now(),
         })

@@ -62,6 +62,11 @@ impl Failure {
         matches!(self, Failure::Sqlite(error) if describe(error).0.starts_with("no such table: "))
     }
 
+    /// Whether other operations on the connection would fail as well.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.is_busy() || self.lacks_table() || self.breaks_connection()
+    }
+
     /// Whether the connection may be at fault, so that the next call should open another.
     pub(super) fn breaks_connection(&self) -> bool {
         match self {

@@ -1,10 +1,13 @@
 //! The SQLite driver: sessions in one table of a database file, shared by the processes of a host.
 //!
 //! An operation runs on the calling thread while the database is free, and on a worker thread when another connection
-//! holds it, when the disk has become slow, or when the commit has to reach the disk. Nothing here is SQL: see `table`.
+//! holds it, when the disk has become slow, or when the commit has to reach the disk. Writes that come close to each other are
+//! committed together (`batch`). Nothing here is SQL: see `table`.
 
+mod batch;
 mod database;
 mod failure;
+mod fresh;
 mod leases;
 mod table;
 #[cfg(test)]
@@ -17,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::batch::Writes;
 use self::database::{Database, Open};
 use self::failure::{Failure, Outcome};
 use self::table::{Table, too_large};
@@ -27,9 +31,9 @@ use super::{
 use crate::clock::Millis;
 use crate::config::TableName;
 use crate::driver::pace::Pace;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::session_id::SessionId;
-use crate::worker::Lane;
+use crate::worker::{self, Lane};
 
 /// How long a checkpoint waits for other connections.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(1_900);
@@ -87,6 +91,7 @@ struct Shared {
     /// Pages written since the last checkpoint, by estimate.
     pages: AtomicUsize,
     checkpointing: AtomicBool,
+    waiting: Writes,
     lane: Lane,
 }
 
@@ -142,6 +147,8 @@ impl Sqlite {
         } else {
             Slot::default()
         };
+        // What has to reach the disk takes long to commit.
+        let waiting = Writes::new(database.durability() == Durability::Disk);
         let shared = Shared {
             database,
             in_place,
@@ -150,6 +157,7 @@ impl Sqlite {
             writes: Pace::default(),
             pages: AtomicUsize::new(0),
             checkpointing: AtomicBool::new(false),
+            waiting,
             lane: Lane::default(),
         };
         Self {
@@ -163,42 +171,12 @@ impl Sqlite {
         access: Access,
         operation: impl Fn(&Table) -> Outcome<T> + Send + 'static,
     ) -> Answer<T> {
-        if self.may_run_in_place(access)
-            && let Some(result) = self.run_in_place(access, &operation)
+        if self.shared.may_run_in_place(access)
+            && let Some(result) = self.shared.run_in_place(access, &operation)
         {
             return Answer::now(result);
         }
         self.run_on_worker(access, operation)
-    }
-
-    fn may_run_in_place(&self, access: Access) -> bool {
-        let waits_for_disk = match (access, self.shared.database.durability()) {
-            (Access::Read, _) | (_, Durability::Process) => false,
-            (Access::Write(_), Durability::Disk) => true,
-        };
-        !waits_for_disk && self.shared.pace(access).allows_in_place()
-    }
-
-    /// `None` when there is no connection yet or the database is busy: a worker has to do it.
-    fn run_in_place<T>(
-        &self,
-        access: Access,
-        operation: impl Fn(&Table) -> Outcome<T>,
-    ) -> Option<Result<T>> {
-        let mut slot = try_lock(&self.shared.in_place)?;
-        let started = Instant::now();
-        let open = slot.as_mut()?;
-        let check = access.writes() || open.is_check_due(started);
-        if check && self.shared.database.has_moved(open) {
-            *slot = None;
-            return None;
-        }
-        let outcome = self.shared.operate(open, access, operation);
-        self.shared.pace(access).took_in_place(started.elapsed());
-        match outcome {
-            Err(failure) if failure.is_busy() || failure.lacks_table() => None,
-            outcome => Some(self.shared.conclude(&mut slot, access, outcome)),
-        }
     }
 
     fn run_on_worker<T: Send + 'static>(
@@ -212,6 +190,26 @@ impl Sqlite {
         Answer::later(self.shared.lane.blocking(work))
     }
 
+    /// Runs an operation that writes a payload of so many bytes: by itself, or with others where they come often.
+    fn write<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        operation: impl Fn(&Table) -> Outcome<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (shared, access) = (&self.shared, Access::Write(bytes));
+        if !worker::gathers() || !shared.waiting.have_company() {
+            return self.run(access, operation);
+        }
+        let deadline = Instant::now() + access.patience(shared.database.bounds());
+        match shared.waiting.add(bytes, deadline, operation) {
+            Ok(reply) => {
+                worker::gather(shared.clone());
+                Answer::later(batch::answer(reply))
+            }
+            Err(full) => Answer::now(Err(full)),
+        }
+    }
+
     fn fits(&self, payload: &str) -> Result<()> {
         let fits = payload.len() <= self.shared.database.bounds().max_payload;
         fits.then_some(()).ok_or_else(too_large)
@@ -219,6 +217,36 @@ impl Sqlite {
 }
 
 impl Shared {
+    fn may_run_in_place(&self, access: Access) -> bool {
+        let waits_for_disk = match (access, self.database.durability()) {
+            (Access::Read, _) | (_, Durability::Process) => false,
+            (Access::Write(_), Durability::Disk) => true,
+        };
+        !waits_for_disk && self.pace(access).allows_in_place()
+    }
+
+    /// `None` when there is no connection yet or the database is busy: a worker has to do it.
+    fn run_in_place<T>(
+        self: &Arc<Self>,
+        access: Access,
+        operation: impl Fn(&Table) -> Outcome<T>,
+    ) -> Option<Result<T>> {
+        let mut slot = try_lock(&self.in_place)?;
+        let started = Instant::now();
+        let open = slot.as_mut()?;
+        let check = access.writes() || open.is_check_due(started);
+        if check && self.database.has_moved(open) {
+            *slot = None;
+            return None;
+        }
+        let outcome = self.operate(open, access, operation);
+        self.pace(access).took_in_place(started.elapsed());
+        match outcome {
+            Err(failure) if failure.is_busy() || failure.lacks_table() => None,
+            outcome => Some(self.conclude(&mut slot, access, outcome)),
+        }
+    }
+
     /// Runs an operation on the workers' connection, again and again while the database is busy.
     fn run_patiently<T>(
         self: &Arc<Self>,
@@ -316,6 +344,11 @@ impl Shared {
         if failure.breaks_connection() {
             *slot = None;
         }
+        Err(self.refused(access, failure))
+    }
+
+    /// The error that a failure is.
+    fn refused(&self, access: Access, failure: Failure) -> Error {
         let (code, verb) = match access {
             Access::Read => (Code::Read, "read"),
             Access::Write(_) => (Code::Write, "write"),
@@ -324,7 +357,7 @@ impl Shared {
             "cannot {verb} session table `{}`",
             self.database.table_name()
         );
-        Err(failure.into_error(code, message))
+        failure.into_error(code, message)
     }
 
     /// Has a worker copy the write-ahead log into the database after every so many pages, one worker at a time.
@@ -358,9 +391,7 @@ impl Driver for Sqlite {
             return Answer::now(Err(error));
         }
         let (id, payload) = (*id, Arc::clone(payload));
-        self.run(Access::Write(payload.len()), move |table| {
-            table.create(&id, &payload, now)
-        })
+        self.write(payload.len(), move |table| table.create(&id, &payload, now))
     }
 
     fn replace(
@@ -374,7 +405,7 @@ impl Driver for Sqlite {
             return Answer::now(Err(error));
         }
         let (id, expected, payload) = (*id, Arc::clone(expected), Arc::clone(payload));
-        self.run(Access::Write(payload.len()), move |table| {
+        self.write(payload.len(), move |table| {
             table.replace(&id, &expected, &payload, now)
         })
     }

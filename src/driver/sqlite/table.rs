@@ -12,6 +12,7 @@
 //!
 //! A table that somebody else made is used as it is, whatever its types, collations and further columns.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::failure::Outcome;
+use super::fresh::Fresh;
 use super::leases::Leases;
 use crate::clock::{Millis, is_idle};
 use crate::driver::column::{self, QUOTES, WORST_ESCAPE};
@@ -47,6 +49,8 @@ const TOUCH: &str = r#"UPDATE {table} SET "lastActivity" = ?2
     WHERE {this} AND coalesce("lastActivity", 0) < ?2"#;
 const EXISTS: &str = r#"SELECT 1 FROM {table} WHERE {this}"#;
 const DESTROY: &str = r#"DELETE FROM {table} WHERE {this}"#;
+/// Changes whenever another connection commits.
+const VERSION: &str = "PRAGMA {schema}.data_version";
 const SWEEP: &str = r#"DELETE FROM {table} WHERE rowid IN
     (SELECT rowid FROM {table} WHERE "lastActivity" < ?1 LIMIT ?2)"#;
 /// For a table without rowids. The second look at the time spares a row whose id is equal in another case.
@@ -74,13 +78,22 @@ pub(super) struct Table {
     destroy: String,
     sweep: String,
     scan: String,
+    version: String,
     leases: Leases,
+    /// What was read and written lately. Whatever writes to a record takes it out first.
+    fresh: RefCell<Fresh>,
 }
 
 impl Table {
-    /// The table of that (quoted) name, which is there, and that of its leases, which need not be.
-    pub(super) fn new(connection: Connection, quoted: &str, leases: &str, bounds: Bounds) -> Self {
-        let sql = |text: &str| text.replace("{table}", quoted).replace("{this}", THIS);
+    /// The table of those (quoted) names, which is there, and that of its leases, which need not be.
+    pub(super) fn new(
+        connection: Connection,
+        (schema, table): (&str, &str),
+        leases: &str,
+        bounds: Bounds,
+    ) -> Self {
+        let name = format!("{schema}.{table}");
+        let sql = |text: &str| text.replace("{table}", &name).replace("{this}", THIS);
         let by_rowid = sql(SWEEP);
         let has_rowid = connection.prepare(&by_rowid).is_ok();
         Self {
@@ -99,7 +112,9 @@ impl Table {
                 sql(SWEEP_BY_ID)
             },
             scan: sql(SCAN),
+            version: VERSION.replace("{schema}", schema),
             leases: Leases::new(leases),
+            fresh: RefCell::default(),
             connection,
         }
     }
@@ -113,12 +128,49 @@ impl Table {
         &self.connection
     }
 
+    /// Begins a transaction in which nobody else writes. Dropped before it is committed, it does nothing.
+    pub(super) fn begin(&self) -> Outcome<Transaction<'_>> {
+        let immediate = TransactionBehavior::Immediate;
+        Ok(Transaction::new_unchecked(&self.connection, immediate)?)
+    }
+
+    pub(super) fn is_in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Forgets what was read and written lately.
+    pub(super) fn forget(&self) {
+        self.fresh.borrow_mut().clear();
+    }
+
     pub(super) fn load(&self, id: &SessionId, now: Millis) -> Outcome<Option<Record>> {
         let wanted = |last_activity| !is_idle(last_activity, now, self.bounds.idle_timeout);
-        self.read(id, wanted)
+        let mut fresh = self.fresh.borrow_mut();
+        if fresh.is_worth_asking() {
+            fresh.is_at(self.version()?);
+            if let Some(known) = fresh.find(id) {
+                return Ok(wanted(known.last_activity).then(|| known.clone()));
+            }
+        }
+        let found = self.read(id, wanted)?;
+        if let Some(record) = &found {
+            fresh.keep(id, record.clone());
+        }
+        Ok(found)
+    }
+
+    fn version(&self) -> Outcome<i64> {
+        let mut statement = self.connection.prepare_cached(&self.version)?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// Takes out what was known of a record that is about to be written to.
+    fn known(&self, id: &SessionId) -> Option<Record> {
+        self.fresh.borrow_mut().take(id)
     }
 
     pub(super) fn create(&self, id: &SessionId, payload: &str, now: Millis) -> Outcome<Created> {
+        self.known(id);
         let values = params![id.as_str(), column::encode(payload), now.0];
         let inserted = self
             .connection
@@ -135,30 +187,39 @@ impl Table {
         &self,
         id: &SessionId,
         expected: &Arc<str>,
-        payload: &str,
+        payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Replaced> {
-        let payload = column::encode(payload);
+        self.known(id);
+        let column = column::encode(payload);
         let compare = || {
-            let values = params![id.as_str(), payload, now.0, column::encode(expected)];
+            let values = params![id.as_str(), column, now.0, column::encode(expected)];
             self.connection
                 .prepare_cached(&self.replace)?
                 .execute(values)
         };
         let force = || {
-            let values = params![id.as_str(), payload, now.0];
+            let values = params![id.as_str(), column, now.0];
             self.connection
                 .prepare_cached(&self.overwrite)?
                 .execute(values)
         };
         Ok(match self.swap(id, expected, compare, force)? {
-            Swap::Done => Replaced::Replaced,
+            Swap::Done => {
+                let record = Record {
+                    payload: payload.clone(),
+                    last_activity: now,
+                };
+                self.fresh.borrow_mut().keep(id, record);
+                Replaced::Replaced
+            }
             Swap::Conflict(current) => Replaced::Conflict(current),
             Swap::Gone => Replaced::Gone,
         })
     }
 
     pub(super) fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
+        self.known(id);
         let compare = || {
             let values = params![id.as_str(), column::encode(expected)];
             self.connection
@@ -177,11 +238,16 @@ impl Table {
     }
 
     pub(super) fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
+        let known = self.known(id);
         let values = params![id.as_str(), now.0];
         let moved = self
             .connection
             .prepare_cached(&self.touch)?
             .execute(values)?;
+        if let Some(mut record) = known.filter(|_| moved > 0) {
+            record.last_activity = now;
+            self.fresh.borrow_mut().keep(id, record);
+        }
         let there = moved > 0 || {
             let mut statement = self.connection.prepare_cached(&self.exists)?;
             statement.exists([id.as_str()])?
@@ -194,12 +260,14 @@ impl Table {
     }
 
     pub(super) fn destroy(&self, id: &SessionId) -> Outcome<()> {
+        self.known(id);
         let mut statement = self.connection.prepare_cached(&self.destroy)?;
         statement.execute([id.as_str()])?;
         Ok(())
     }
 
     pub(super) fn sweep(&self, cutoff: Millis, limit: usize) -> Outcome<Sweep> {
+        self.forget();
         let limit = limit.max(1);
         let rows = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(&self.sweep)?;
@@ -283,13 +351,16 @@ impl Table {
             return Ok(Swap::Done);
         }
         // From here on nobody else writes, so what is read is what `force` will overwrite.
-        let alone = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let alone = match self.is_in_transaction() {
+            true => None,
+            false => Some(self.begin()?),
+        };
         match self.read(id, |_| true)? {
             None => Ok(Swap::Gone),
             Some(current) if current.payload != *expected => Ok(Swap::Conflict(current.payload)),
             Some(_) => {
                 force()?;
-                alone.commit()?;
+                alone.map(Transaction::commit).transpose()?;
                 Ok(Swap::Done)
             }
         }

@@ -1,7 +1,9 @@
 //! What the SQLite driver does beyond the laws that all drivers keep, by topic; last, it joins the laws.
 
+mod batches;
 mod columns;
 mod files;
+mod freshness;
 mod leases;
 mod tables;
 mod waiting;
@@ -13,6 +15,7 @@ use std::sync::Barrier;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::fresh::Fresh;
 use super::*;
 use crate::driver::conformance::Fixture;
 
