@@ -10,7 +10,7 @@
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
-const { optionsOf } = require('../scripts/cli')
+const { COUNT, optionsOf } = require('../scripts/cli')
 const { DRIVERS: NAMES, chart, shortName } = require('./chart')
 const { DRIVERS } = require('./contenders')
 const { COMPARISONS, overheads, ratio } = require('./report')
@@ -26,11 +26,12 @@ const MARKS = ['<!-- speed: renewed by npm run bench:readme -->', '<!-- end of s
 
 const PARTS = [...DRIVERS, 'scale']
 
-const USAGE = `Usage: npm run bench:readme -- [--quick] [--only NAME] [--draw]
+const USAGE = `Usage: npm run bench:readme -- [--quick] [--rounds N] [--only NAME] [--draw]
 
 Measures every driver beside its peers, then scale; draws docs/speed.svg and renews the tables in README.md. It takes two hours.
 
   --quick      fewer rounds, shorter ones, and 100000 sessions in place of a million: half an hour
+  --rounds N   so many rounds
   --only NAME  measures one part anew: ${PARTS.join(', ')}
   --draw       measures nothing: draws what is in bench/results
 `
@@ -40,9 +41,10 @@ const WORKLOADS = { read: 'read', write: 'write', new: 'new session', large: '50
 
 const fileOf = (part) => path.join(RESULTS, `${part}.json`)
 
-function measure(part, quick) {
+function measure(part, quick, rounds) {
   const which = part === 'scale' ? ['--scale'] : ['--driver', part]
   const given = [path.join(__dirname, 'run.js'), ...which, ...(quick ? ['--quick'] : []), '--json', fileOf(part)]
+  if (rounds !== undefined) given.push('--rounds', rounds)
   const { status } = spawnSync(process.execPath, given, { stdio: 'inherit' })
   if (status !== 0) throw new Error(`${part} cannot be measured`)
 }
@@ -100,11 +102,11 @@ function renew(runs, scale) {
 }
 
 function main() {
-  const known = { quick: { type: 'boolean' }, only: { type: 'string' }, draw: { type: 'boolean' } }
-  const { quick, only, draw } = optionsOf(USAGE, known, { only: PARTS })
+  const known = { quick: { type: 'boolean' }, rounds: { type: 'string' }, only: { type: 'string' }, draw: { type: 'boolean' } }
+  const { quick, rounds, only, draw } = optionsOf(USAGE, known, { only: PARTS, rounds: COUNT })
   fs.mkdirSync(RESULTS, { recursive: true })
   const parts = draw ? [] : PARTS.filter((part) => only === undefined || part === only)
-  for (const part of parts) measure(part, quick)
+  for (const part of parts) measure(part, quick, rounds)
   const runs = DRIVERS.map(kept).filter(Boolean)
   if (runs.length === 0) throw new Error(`there is nothing in ${RESULTS}`)
   renew(runs, kept('scale'))

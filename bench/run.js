@@ -27,12 +27,13 @@ const PLANS = {
   full: { rounds: 7, start: 3000, warmUp: 500, measured: 3000, without: [] },
 }
 
-const USAGE = `Usage: npm run bench -- [--quick] [--driver NAME] [--json FILE] [--profile FOLDER]
-       npm run bench -- --scale [--sessions N] [--quick] [--driver NAME] [--json FILE]
+const USAGE = `Usage: npm run bench -- [--quick] [--rounds N] [--driver NAME] [--json FILE] [--profile FOLDER]
+       npm run bench -- --scale [--sessions N] [--quick] [--rounds N] [--driver NAME] [--json FILE]
 
 Measures what a session costs a request, beside other libraries; with --scale, what many stored sessions cost.
 
   --quick           fewer rounds, and shorter ones
+  --rounds N        so many rounds; 7, or 3 with --quick
   --driver NAME     one driver only: ${DRIVERS.join(', ')}
   --json FILE       also keeps what was measured; bench/report.js and bench/chart.js read it
   --profile FOLDER  leaves each server's CPU profiles there; bench/profile.js reads them
@@ -46,13 +47,14 @@ drivers need their servers: REDIS_URL, POSTGRES_URL and MYSQL_URL tell where, if
 function options() {
   const known = {
     quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
     driver: { type: 'string' },
     json: { type: 'string' },
     profile: { type: 'string' },
     scale: { type: 'boolean', default: false },
     sessions: { type: 'string' },
   }
-  return optionsOf(USAGE, known, { driver: DRIVERS, sessions: COUNT })
+  return optionsOf(USAGE, known, { driver: DRIVERS, rounds: COUNT, sessions: COUNT })
 }
 
 /** One server's turn in one round: a list of samples. */
@@ -84,8 +86,9 @@ async function takeRounds(names, bench) {
 }
 
 /** Runs all contenders; gives what is kept and what is printed. */
-async function compare(bench, { quick, driver }) {
-  bench.plan = quick ? PLANS.quick : PLANS.full
+async function compare(bench, { quick, rounds, driver }) {
+  const plan = quick ? PLANS.quick : PLANS.full
+  bench.plan = { ...plan, rounds: Number(rounds ?? plan.rounds) }
   const conditions = circumstances(bench)
   const names = contendersFor(driver).filter((name) => !bench.plan.without.includes(name))
   const samples = await takeRounds(names, bench)

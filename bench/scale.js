@@ -203,9 +203,9 @@ async function measureDriver(driver, bench, results) {
  * @param {{quick: boolean, driver?: string, sessions?: string}} options
  * @returns {Promise<{kept: object, text: string}>} what was measured, and the report
  */
-async function runScale(bench, { quick, driver, sessions }) {
+async function runScale(bench, { quick, rounds, driver, sessions }) {
   const plan = quick ? PLANS.quick : PLANS.full
-  bench.plan = { ...plan, stored: Number(sessions ?? plan.stored) }
+  bench.plan = { ...plan, rounds: Number(rounds ?? plan.rounds), stored: Number(sessions ?? plan.stored) }
   checkRoom(bench.folder, bench.plan.stored)
   const conditions = circumstances(bench)
   const results = { conditions, requireTimes: requireTimes(15, bench), idle: [], costs: [], sweeps: [] }
