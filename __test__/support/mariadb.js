@@ -77,7 +77,9 @@ class MariaDB {
 
   /** A connection of a user's own, which a test may do with as it likes. */
   open(fields) {
-    return createConnection({ ...this.connection(fields), adapter: undefined })
+    const given = { ...this.connection(fields) }
+    delete given.adapter
+    return createConnection(given)
   }
 
   /** Lets a user have so many connections at most, or as many as there may be. */
