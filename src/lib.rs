@@ -31,6 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod panics;
+mod recent;
 pub mod session_id;
 
 #[cfg(feature = "binding")]

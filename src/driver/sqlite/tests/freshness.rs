@@ -74,21 +74,3 @@ fn what_the_driver_does_itself_is_seen_by_the_next_load() {
     wait(driver.remove(&id('a'), &text("3"))).unwrap();
     assert_eq!(loaded(&driver, id('a')), None);
 }
-
-#[test]
-fn number_and_bytes_of_what_is_remembered_are_bounded() {
-    let record = |payload: &str| Record {
-        payload: text(payload),
-        last_activity: NOW,
-    };
-    let mut fresh = Fresh::default();
-    for _ in 0..20 {
-        let id = SessionId::generate().unwrap();
-        fresh.keep(&id, record(&"x".repeat(1 << 20)));
-    }
-    assert!(fresh.size().1 <= 8 << 20);
-    for _ in 0..3_000 {
-        fresh.keep(&SessionId::generate().unwrap(), record("{}"));
-    }
-    assert_eq!(fresh.size(), (1_024, 2_048));
-}

@@ -15,7 +15,6 @@ use std::sync::Barrier;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::fresh::Fresh;
 use super::*;
 use crate::driver::conformance::Fixture;
 
