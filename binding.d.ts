@@ -52,6 +52,16 @@ export declare function sessionHas(session: number, live: object, key: string): 
 /** Sets the value at a path. */
 export declare function sessionSet(session: number, live: object, key: string, value: unknown): void
 
+/**
+ * Holds back what is written to a socket until `uncorkSockets` is called, or until others have waited long enough.
+ *
+ * @param socket its file descriptor
+ * @returns whether it does: not where the system cannot, or the file descriptor is not a TCP connection's
+ */
+export declare function corkSocket(socket: number): boolean
+
+/** Lets all that `corkSocket` held back on this thread leave. */
+export declare function uncorkSockets(): void
 
 /**
  * Which binding artifact the generated loader actually loaded: `'native'` for

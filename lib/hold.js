@@ -6,6 +6,8 @@
  * Knows responses, not sessions: what has to happen at the two moments is said by the class that is made of `Hold`.
  */
 
+const { corkUntilTurnEnds } = require('./cork')
+
 /** On a response: its `Hold`. */
 const kHold = Symbol('hold')
 /** On a response that is held: what it was. `undefined` when it is held no more. */
@@ -63,6 +65,7 @@ class Hold {
     const wasHeld = response[kHeld] !== undefined
     if (wasHeld) thaw(response)
     if (isRefused && refuse(response)) given = ['Internal Server Error', ...given.filter(isFunction)]
+    corkUntilTurnEnds(response)
     try {
       this.ownEnd.apply(response, given)
       // What is written too late changes nothing; it is no fault of the visitor's request.

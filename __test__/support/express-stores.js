@@ -136,16 +136,19 @@ async function mysql(url = MYSQL) {
 function sqlite() {
   const client = new (require('better-sqlite3'))(path.join(tempDir(), 'store.sqlite'))
   const SqliteStore = require('better-sqlite3-session-store')(session)
-  // It has a timer of its own that nobody can stop.
-  const store = unreferenced(() => new SqliteStore({ client }))
+  const store = stoppingItsTimers(() => new SqliteStore({ client }))
   const column = (what, id) => client.prepare(`SELECT ${what} FROM sessions WHERE sid = ?`).pluck().get(id)
   return { store, expiry: (id) => Date.parse(column('expire', id)), text: (id) => column('sess', id), fail: () => client.close() }
 }
 
-/** What `make` gives; timers that it starts do not keep the process. */
-function unreferenced(make) {
+/** What `make` gives; the intervals that it starts, and gives nobody a handle of, end with the file's last test. */
+function stoppingItsTimers(make) {
   const { setInterval: usual } = global
-  global.setInterval = (...given) => usual(...given).unref()
+  global.setInterval = (...given) => {
+    const timer = usual(...given)
+    later(() => clearInterval(timer))
+    return timer
+  }
   try {
     return make()
   } finally {

@@ -15,7 +15,7 @@ use napi::{ValueType, sys};
 use napi_derive::napi;
 
 use super::js::{Js, Scope, Text};
-use super::{opening, operations, session};
+use super::{cork, opening, operations, session};
 
 /// Most arguments that one of them takes.
 const MOST: usize = 6;
@@ -126,6 +126,8 @@ static FUNCTIONS: &[(&CStr, Function)] = direct! {
     c"sessionGet" session::session_get, (session, live, key);
     c"sessionHas" session::session_has, (session, live, key);
     c"sessionSet" session::session_set, (session, live, key, value);
+    c"corkSocket" cork::cork_socket, (socket);
+    c"uncorkSockets" cork::uncork_sockets, ();
 };
 
 /// Calls a function and gives its outcome. What it must not be called with is a `TypeError`; of a panic no more is told than that

@@ -13,6 +13,7 @@
 #[cfg(feature = "faults")]
 mod allocations;
 mod cookie;
+mod cork;
 mod direct;
 mod engine;
 #[cfg(feature = "faults")]

@@ -6,9 +6,9 @@ use super::{Backing, Manager, Stats};
 use crate::clock::Millis;
 use crate::error::Result;
 
-/// Records that one step of a sweep removes at most: a few milliseconds' worth. For that long the thread that does it may
+/// Records that one step of a sweep removes at most: a millisecond's worth. For that long the thread that does it may
 /// have the only core there is, and a database its lock for writers.
-const SWEEP_STEP: usize = 100;
+const SWEEP_STEP: usize = 25;
 /// Shortest time between two sweeps, however often the lottery is hit. Units: milliseconds.
 const SHORTEST_REST: Millis = Millis(1_000);
 /// So many times as long as the last sweep took, if that had many steps, no other begins: a folder is read name by name, and
