@@ -19,7 +19,7 @@ use super::{
 };
 use crate::clock::{Millis, is_idle};
 use crate::error::{Code, Error, Result};
-use crate::session_id::SessionId;
+use crate::session_id::{PackedId, SessionId};
 use crate::worker::Lane;
 
 /// Records that a shard is meant for. Its table grows under its lock, and a request would feel that of a larger one.
@@ -38,7 +38,7 @@ const SLICE: usize = 64;
 
 /// What a record takes beside its payload, before the map's two links and its table: 1 000 000 sessions of 300 bytes
 /// shall fit into 460 MB.
-const _: () = assert!(size_of::<(SessionId, Record)>() == 64);
+const _: () = assert!(size_of::<(PackedId, Record)>() == 56);
 
 /// The driver `memory`.
 pub struct Memory {
@@ -72,6 +72,7 @@ impl Memory {
 
 impl Driver for Memory {
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
+        let id = &id.packed();
         let shard = self.store.shard(id);
         let live = |record: &&Record| !is_idle(record.last_activity, now, self.bounds.idle_timeout);
         Answer::now(match shard.0.get(id).filter(live) {
@@ -89,7 +90,7 @@ impl Driver for Memory {
             last_activity: now,
         };
         let checked = self.check_size(payload);
-        Answer::now(checked.map(|()| self.store.create(id, record)))
+        Answer::now(checked.map(|()| self.store.create(&id.packed(), record)))
     }
 
     fn replace(
@@ -99,11 +100,13 @@ impl Driver for Memory {
         payload: &Arc<str>,
         now: Millis,
     ) -> Answer<Replaced> {
+        let id = &id.packed();
         let checked = self.check_size(payload);
         Answer::now(checked.map(|()| self.store.shard(id).replace(id, expected, payload, now)))
     }
 
     fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed> {
+        let id = &id.packed();
         let removed = self.store.shard(id).remove(id, expected);
         if removed == Removed::Removed {
             self.store.vacate(1);
@@ -112,10 +115,12 @@ impl Driver for Memory {
     }
 
     fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
+        let id = &id.packed();
         Answer::now(Ok(self.store.shard(id).touch(id, now)))
     }
 
     fn destroy(&self, id: &SessionId) -> Answer<()> {
+        let id = &id.packed();
         let destroyed = self.store.shard(id).0.remove(id);
         if destroyed.is_some() {
             self.store.vacate(1);
@@ -192,16 +197,16 @@ impl Store {
         }
     }
 
-    fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+    fn shard(&self, id: &PackedId) -> MutexGuard<'_, Shard> {
         lock(&self.shards[self.shard_index(id)])
     }
 
-    fn shard_index(&self, id: &SessionId) -> usize {
+    fn shard_index(&self, id: &PackedId) -> usize {
         let hash = self.chooser.hash_one(id);
         hash as usize % self.shards.len()
     }
 
-    fn create(&self, id: &SessionId, record: Record) -> Created {
+    fn create(&self, id: &PackedId, record: Record) -> Created {
         let index = self.shard_index(id);
         let shard = &self.shards[index];
         if lock(shard).0.contains_key(id) {
@@ -260,11 +265,11 @@ impl Store {
 
 /// Some of the records, in the order of their last activity, the oldest in front.
 #[derive(Default)]
-struct Shard(LinkedHashMap<SessionId, Record>);
+struct Shard(LinkedHashMap<PackedId, Record>);
 
 impl Shard {
     /// Puts the record in its place in the order: at the back, unless a clock ran backwards.
-    fn file(&mut self, id: &SessionId, record: Record) {
+    fn file(&mut self, id: &PackedId, record: Record) {
         let mut cursor = self.0.cursor_back_mut();
         while let Some((_, later)) = cursor.current()
             && later.last_activity > record.last_activity
@@ -274,7 +279,7 @@ impl Shard {
         cursor.insert_after(*id, record);
     }
 
-    fn create(&mut self, id: &SessionId, record: Record) -> Created {
+    fn create(&mut self, id: &PackedId, record: Record) -> Created {
         if self.0.contains_key(id) {
             return Created::Exists;
         }
@@ -284,7 +289,7 @@ impl Shard {
 
     fn replace(
         &mut self,
-        id: &SessionId,
+        id: &PackedId,
         expected: &str,
         payload: &Arc<str>,
         now: Millis,
@@ -304,7 +309,7 @@ impl Shard {
         }
     }
 
-    fn remove(&mut self, id: &SessionId, expected: &str) -> Removed {
+    fn remove(&mut self, id: &PackedId, expected: &str) -> Removed {
         match self.0.entry(*id) {
             Entry::Vacant(_) => Removed::Gone,
             Entry::Occupied(entry) if *entry.get().payload != *expected => {
@@ -317,7 +322,7 @@ impl Shard {
         }
     }
 
-    fn touch(&mut self, id: &SessionId, now: Millis) -> Touched {
+    fn touch(&mut self, id: &PackedId, now: Millis) -> Touched {
         match self.0.remove(id) {
             None => Touched::Gone,
             Some(mut record) => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{Store, lock};
 use crate::driver::{Cursor, Page, foreign_cursor};
 use crate::error::Result;
+use crate::session_id::PackedId;
 
 /// Where a page begins: at a part of a shard. `parts` is 0 for a shard that has not been divided yet.
 #[derive(Clone, Copy, Default)]
@@ -67,7 +68,7 @@ impl Store {
                 let hash = self.chooser.hash_one(id) as usize / self.shards.len();
                 hash % place.parts == place.part
             });
-            ids.extend(of_this_part);
+            ids.extend(of_this_part.map(PackedId::unpacked));
             place = place.next();
         }
         let is_left = place.shard < self.shards.len();

@@ -16,6 +16,10 @@ fn id(number: usize) -> SessionId {
     SessionId::parse(&format!("{number:0>40}")).unwrap()
 }
 
+fn key(number: usize) -> PackedId {
+    id(number).packed()
+}
+
 fn record(last_activity: i64) -> Record {
     Record {
         payload: Arc::from("x"),
@@ -27,7 +31,7 @@ fn record(last_activity: i64) -> Record {
 fn filled(max_sessions: usize, records: usize) -> Store {
     let store = Store::new(max_sessions);
     for n in 0..records {
-        store.create(&id(n), record(n as i64));
+        store.create(&key(n), record(n as i64));
     }
     store
 }
@@ -37,7 +41,7 @@ fn stored(store: &Store) -> usize {
 }
 
 fn has(store: &Store, number: usize) -> bool {
-    store.shard(&id(number)).0.contains_key(&id(number))
+    store.shard(&key(number)).0.contains_key(&key(number))
 }
 
 #[test]
@@ -62,18 +66,18 @@ fn a_large_storage_evicts_one_of_the_least_recently_active() {
 #[test]
 fn a_touched_or_replaced_record_outlasts_an_idle_one() {
     let store = filled(10, 10);
-    store.shard(&id(0)).touch(&id(0), Millis(50));
+    store.shard(&key(0)).touch(&key(0), Millis(50));
     store
-        .shard(&id(1))
-        .replace(&id(1), "x", &Arc::from("y"), Millis(51));
-    store.create(&id(10), record(52));
+        .shard(&key(1))
+        .replace(&key(1), "x", &Arc::from("y"), Millis(51));
+    store.create(&key(10), record(52));
     assert!(has(&store, 0) && has(&store, 1) && !has(&store, 2));
 }
 
 #[test]
 fn creating_what_exists_evicts_nothing() {
     let store = filled(10, 10);
-    assert_eq!(store.create(&id(9), record(99)), Created::Exists);
+    assert_eq!(store.create(&key(9), record(99)), Created::Exists);
     assert_eq!(stored(&store), 10);
 }
 
@@ -118,7 +122,7 @@ fn a_loaded_payload_is_the_stored_one_and_no_copy() {
 fn a_sweep_holds_a_lock_for_no_more_than_a_slice() {
     let mut shard = Shard::default();
     for n in 0..3 * SLICE {
-        shard.file(&id(n), record(0));
+        shard.file(&key(n), record(0));
     }
     assert_eq!(shard.take_before(Millis(1), usize::MAX).len(), SLICE);
     assert_eq!(shard.take_before(Millis(1), 10).len(), 10);
@@ -146,10 +150,10 @@ fn a_sweep_goes_to_another_thread_and_nothing_else_does() {
 fn a_shard_stays_in_order_when_a_clock_runs_backwards() {
     let mut shard = Shard::default();
     for (n, instant) in [5, 3, 9, 3, 0, 7, 9].into_iter().enumerate() {
-        shard.file(&id(n), record(instant));
+        shard.file(&key(n), record(instant));
     }
-    shard.touch(&id(1), Millis(4));
-    shard.touch(&id(2), Millis(1));
+    shard.touch(&key(1), Millis(4));
+    shard.touch(&key(2), Millis(1));
     let order: Vec<_> = shard
         .0
         .values()
@@ -163,7 +167,7 @@ fn a_panic_under_a_lock_does_not_end_the_storage() {
     let store = filled(10, 1);
     let panicked = thread::scope(|scope| {
         let poison = scope.spawn(|| {
-            let _held = store.shard(&id(0));
+            let _held = store.shard(&key(0));
             panic!("under the lock");
         });
         poison.join().is_err()
@@ -179,7 +183,7 @@ fn no_race_stores_more_records_than_allowed_or_loses_a_place() {
             let store = &store;
             scope.spawn(move || {
                 for n in 0..2_000 {
-                    store.create(&id(n % 90 + thread * 30), record(n as i64));
+                    store.create(&key(n % 90 + thread * 30), record(n as i64));
                     if n % 7 == 0 {
                         store.sweep(Millis(n as i64 - 20), 5);
                     }
