@@ -13,6 +13,7 @@ const { spawn } = require('child_process')
 const { ours, describeOurs } = require('./support/packages')
 const { later, tempDir } = require('./support/cleanup')
 const { SECRET } = require('./support/cookies')
+const { listen } = require('./support/servers')
 const { traced, attach } = require('./support/strace')
 
 const CHILD = path.join(__dirname, 'support', 'departures.child.js')
@@ -71,12 +72,10 @@ describeOurs('an answer reaches its client', () => {
   test('whatever is in the place of its connection', async () => {
     const sessions = ours.create({ secret: SECRET, driver: 'memory' })
     const odd = { get: () => { throw new Error('not for you') } }
-    const server = http.createServer((req, res) => sessions.startSession(req, res, () => {
+    const { server } = await listen((req, res) => sessions.startSession(req, res, () => {
       Object.defineProperty(res.socket._handle, 'fd', odd)
       res.end('answer')
     }))
-    await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve) })
-    later(() => { server.close() })
     expect(await get(server.address().port, '')).toBe('answer')
   })
 })
@@ -87,13 +86,11 @@ describeOurs('responses that end in the same turn', () => {
   test('each tell of their end in their own asynchronous context', async () => {
     const sessions = ours.create({ secret: SECRET, driver: 'memory' })
     const [contexts, seen, waiting] = [new AsyncLocalStorage(), [], []]
-    const server = http.createServer((req, res) => contexts.run(req.url, () => sessions.startSession(req, res, () => {
+    const { server } = await listen((req, res) => contexts.run(req.url, () => sessions.startSession(req, res, () => {
       res.on('finish', () => seen.push([req.url, contexts.getStore()]))
       waiting.push(AsyncResource.bind(() => res.end('answer')))
       if (waiting.length === AT_ONCE) for (const end of waiting) end()
     })))
-    await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve) })
-    later(() => { server.close() })
     const names = Array.from({ length: AT_ONCE }, (_, at) => String(at))
     await Promise.all(names.map((name) => get(server.address().port, name)))
     expect(seen).toHaveLength(AT_ONCE)
@@ -110,7 +107,6 @@ describeOurs('responses that end in the same turn', () => {
     await together()
     const strace = await attach([child.pid], { all: true, expressions: ['trace=setsockopt'] })
     expect(await together()).toEqual(Array(AT_ONCE).fill('answer'))
-    // A second round: whatever the first one held has left by then.
     await together()
     const corks = (await strace.detach()).flatMap((line) => {
       const [, socket, value] = /setsockopt\((\d+), SOL_TCP, TCP_CORK, \[(\d)\], 4\) += 0/.exec(line) ?? []
@@ -122,7 +118,6 @@ describeOurs('responses that end in the same turn', () => {
       else expect(left.delete(socket)).toBe(true)
     }
     expect(corks.filter(([, value]) => value === '1')).toHaveLength(2 * AT_ONCE)
-    // Those of the last turn may be let go after the client has been answered, in the same turn.
     expect([...left]).toEqual([])
   })
 })
