@@ -27,6 +27,8 @@ mod remote;
 pub mod sqlite;
 #[cfg(feature = "network")]
 mod tls;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod together;
 
 use std::fmt;
 use std::future::Future;

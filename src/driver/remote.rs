@@ -96,20 +96,20 @@ pub(super) trait Server: Send + Sync + 'static {
     fn create(
         &self,
         id: &SessionId,
-        payload: &str,
+        payload: &Arc<str>,
         now: Millis,
     ) -> impl Future<Output = Outcome<Created>> + Send;
     fn replace(
         &self,
         id: &SessionId,
-        expected: &str,
-        payload: &str,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
         now: Millis,
     ) -> impl Future<Output = Outcome<Replaced>> + Send;
     fn remove(
         &self,
         id: &SessionId,
-        expected: &str,
+        expected: &Arc<str>,
     ) -> impl Future<Output = Outcome<Removed>> + Send;
     fn touch(&self, id: &SessionId, now: Millis) -> impl Future<Output = Outcome<Touched>> + Send;
     fn destroy(&self, id: &SessionId) -> impl Future<Output = Outcome<()>> + Send;

@@ -7,6 +7,7 @@
 //! there. The expression is evaluated once for each law.
 
 pub(crate) mod activity;
+pub(crate) mod at_once;
 pub(crate) mod bytewise;
 pub(crate) mod instances;
 pub(crate) mod listing;
@@ -164,6 +165,12 @@ macro_rules! conformance {
                 a_visit_finds_a_record_at_its_idle_timeout_and_none_after
                 a_visit_of_an_idle_record_brings_it_to_no_life
                 a_visit_leaves_the_payload_to_be_replaced;
+            at_once:
+                records_created_at_once_are_all_stored
+                of_two_that_create_a_record_at_once_one_does
+                records_loaded_at_once_are_each_as_they_are
+                records_replaced_at_once_are_each_compared
+                of_many_that_replace_a_payload_at_once_one_does_and_the_others_learn_of_it;
             sweeping:
                 a_sweep_of_empty_storage_removes_nothing_and_ends
                 a_sweep_removes_the_records_before_the_cutoff
@@ -268,8 +275,8 @@ mod tests {
 
     /// What stands beside the drivers: the contract, the laws, and the adapter of handlers written in JavaScript, whose
     /// storage is not ours to judge; what leases are, how quick disks are, whether a server was there a moment ago, how a payload
-    /// stands in a column, what drivers of servers have in common, how they encrypt, and a driver that fails when a test wants it.
-    const NO_DRIVERS: [&str; 11] = [
+    /// stands in a column, what drivers of servers have in common, how they ask for several at once and encrypt, and a driver that fails when a test wants it.
+    const NO_DRIVERS: [&str; 12] = [
         "mod.rs",
         "column",
         "column.rs",
@@ -281,6 +288,7 @@ mod tests {
         "faulty.rs",
         "remote.rs",
         "tls.rs",
+        "together.rs",
     ];
 
     #[test]

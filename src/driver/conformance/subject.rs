@@ -10,11 +10,12 @@ use std::thread::{self, Thread};
 
 use crate::clock::Millis;
 use crate::driver::{
-    Acquired, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced, Sweep,
-    Touched, Visited,
+    Acquired, Answer, Bounds, Created, Cursor, Driver, Owner, Page, Record, Removed, Replaced,
+    Sweep, Touched, Visited,
 };
 use crate::error::Result;
 use crate::session_id::{ID_CHARS, SessionId};
+use crate::worker;
 
 use super::Fixture;
 
@@ -68,6 +69,17 @@ impl Subject {
 
     pub(super) fn another_bounded(fixture: &dyn Fixture, bounds: Bounds) -> Option<Self> {
         fixture.reopen(bounds).map(Self)
+    }
+
+    /// What calls give that are made in one turn.
+    pub(super) fn at_once<T: Unpin>(
+        &self,
+        calls: impl FnOnce(&dyn Driver) -> Vec<Answer<T>>,
+    ) -> Vec<T> {
+        let answers = worker::collect(|| calls(&*self.0));
+        worker::send();
+        let all_work = |answer: Answer<T>| block_on(answer).expect("it works");
+        answers.into_iter().map(all_work).collect()
     }
 
     pub(super) fn load(&self, id: &SessionId, now: Millis) -> Option<Record> {

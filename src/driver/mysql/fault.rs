@@ -57,6 +57,13 @@ impl Fault {
 }
 
 impl Fault {
+    /// Whether what was refused is the statement itself, whatever its values.
+    pub(super) fn is_of_the_statement(&self) -> bool {
+        const UNKNOWN: [&str; 4] = ["ER_PARSE_ERROR", "1093", "1221", "1235"];
+        let code = self.reason.code.as_deref();
+        code.is_some_and(|code| UNKNOWN.contains(&code))
+    }
+
     /// What went wrong while a connection was made.
     pub(super) fn unreached(mut self) -> Self {
         if self.kind == Kind::Broken {

@@ -8,10 +8,12 @@ mod connections;
 mod dial;
 mod fault;
 mod leases;
+mod several;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mysql_async::Value;
@@ -20,9 +22,11 @@ use tokio::time::sleep;
 use self::connections::Connections;
 use self::dial::Reply;
 use self::fault::{Fault, Kind};
+use self::several::Several;
 use self::table::{Locks, Sessions, Stored};
 use super::column::{self, Known, QUOTES, WORST_ESCAPE};
 use super::remote::{Failure, Outcome, Server};
+use super::together::calls::{Change, New};
 use super::{Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched};
 use crate::clock::Millis;
 use crate::config::{self, TableName};
@@ -41,6 +45,7 @@ pub(super) struct MySql {
     connections: Connections,
     sessions: Sessions,
     locks: Locks,
+    several: Several,
     known: Known,
     bounds: Bounds,
 }
@@ -48,16 +53,18 @@ pub(super) struct MySql {
 /// What became of a compare and swap.
 enum Swap {
     Done,
-    Conflict(std::sync::Arc<str>),
+    Conflict(Arc<str>),
     Gone,
 }
 
 impl MySql {
     pub(super) fn new(server: &config::Server, table: &TableName, bounds: Bounds) -> Self {
         let patience = bounds.read_patience.min(bounds.write_patience);
+        let sessions = Sessions::new(table);
         Self {
             connections: Connections::new(server, patience.duration()),
-            sessions: Sessions::new(table),
+            several: Several::new(&sessions.name),
+            sessions,
             locks: Locks::new(table),
             known: Known::default(),
             bounds,
@@ -131,8 +138,7 @@ impl MySql {
     }
 
     async fn read(&self, id: &SessionId, most: usize) -> Outcome<Option<Stored>> {
-        let longest = most.saturating_mul(WORST_ESCAPE).saturating_add(QUOTES);
-        let longest = i64::try_from(longest).unwrap_or(i64::MAX);
+        let longest = longest_column(most);
         let values = [longest.into(), text(id.as_str()), text(id.as_str())];
         let reply = self.session(&self.sessions.load, &values).await?;
         let row = reply.rows.into_iter().next();
@@ -171,6 +177,12 @@ impl MySql {
     }
 }
 
+/// Most bytes of a column whose payload has at most so many.
+fn longest_column(most: usize) -> i64 {
+    let longest = most.saturating_mul(WORST_ESCAPE).saturating_add(QUOTES);
+    i64::try_from(longest).unwrap_or(i64::MAX)
+}
+
 fn text(text: &str) -> Value {
     Value::Bytes(text.as_bytes().to_vec())
 }
@@ -183,19 +195,27 @@ impl Server for MySql {
     const NAME: &'static str = "MySQL";
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
+        let several = async |ids: Vec<SessionId>| self.load_several(&ids).await;
+        if most == self.bounds.max_payload
+            && let Some(found) = self.several.loads.ask(*id, several).await?
+        {
+            return found.map_err(Failure::Unusable);
+        }
         let Some(stored) = self.read(id, most).await? else {
             return Ok(None);
         };
-        let payload = stored.payload(most, |column| self.known.decode(id, column));
-        let payload = payload.map_err(Failure::Unusable)?;
-        let last_activity = stored.last_activity;
-        Ok(Some(Record {
-            payload,
-            last_activity,
-        }))
+        let record = stored.record(most, |column| self.known.decode(id, column));
+        record.map(Some).map_err(Failure::Unusable)
     }
 
-    async fn create(&self, id: &SessionId, payload: &str, now: Millis) -> Outcome<Created> {
+    async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
+        let several = async |new: Vec<New>| self.create_several(&new).await;
+        if self.several.takes_create(payload) {
+            let new = New::of(id, payload, now);
+            if let Some(()) = self.several.creates.ask(new, several).await? {
+                return Ok(Created::Created);
+            }
+        }
         let column = column::encode(payload).into_bytes();
         let values = [text(id.as_str()), Value::Bytes(column), now.0.into()];
         match self.session(&self.sessions.create, &values).await {
@@ -208,10 +228,18 @@ impl Server for MySql {
     async fn replace(
         &self,
         id: &SessionId,
-        expected: &str,
-        payload: &str,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Replaced> {
+        let several = async |changes: Vec<Change>| self.replace_several(&changes).await;
+        if self.several.takes_replace(expected, payload) {
+            let (new, expected) = (New::of(id, payload, now), expected.clone());
+            let change = Change { new, expected };
+            if let Some(()) = self.several.replaces.ask(change, several).await? {
+                return Ok(Replaced::Replaced);
+            }
+        }
         let column = column::encode(payload).into_bytes();
         let new = [Value::Bytes(column), now.0.into()];
         let swap = self.swap(&self.sessions.replace, &new, id, expected);
@@ -222,7 +250,7 @@ impl Server for MySql {
         })
     }
 
-    async fn remove(&self, id: &SessionId, expected: &str) -> Outcome<Removed> {
+    async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
         let swap = self.swap(&self.sessions.remove, &[], id, expected);
         Ok(match swap.await? {
             Swap::Done => Removed::Removed,

@@ -27,6 +27,7 @@ use mysql_async::{Row, Value};
 
 use crate::clock::Millis;
 use crate::config::TableName;
+use crate::driver::Record;
 use crate::error::{Code, Error};
 
 // `{table}` stands for the quoted name, `{this}` for the condition that picks one row by its id, given twice.
@@ -192,6 +193,18 @@ impl Stored {
             }),
             _ => Err(corrupt()),
         }
+    }
+
+    /// The record, given what unwraps its payload's column.
+    pub(super) fn record(
+        &self,
+        most: usize,
+        unwrap: impl FnOnce(&[u8]) -> Option<Arc<str>>,
+    ) -> Result<Record, Error> {
+        Ok(Record {
+            payload: self.payload(most, unwrap)?,
+            last_activity: self.last_activity,
+        })
     }
 
     /// The payload, given what unwraps its column.

@@ -121,10 +121,11 @@ pub(super) fn statement_time(bounds: Bounds) -> Duration {
     bounds.write_patience.duration() * 19 / 20
 }
 
-/// Compare and swap counts on seeing what others have committed meanwhile, whatever the database's own settings are.
+/// Compare and swap counts on seeing what others have committed meanwhile, whatever the database's own settings are. And a plan
+/// that was made while the table was small must not go on reading all of it when it is large.
 fn greeting(time: Duration) -> String {
     format!(
-        "{}; SET default_transaction_isolation = 'read committed'",
+        "{}; SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off",
         allow(time)
     )
 }

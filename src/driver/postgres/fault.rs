@@ -132,6 +132,22 @@ impl From<Fault> for Failure {
     }
 }
 
+/// Whether the statement was given up after its time.
+pub(super) fn is_late(reason: &Reason) -> bool {
+    reason.code.as_deref() == Some(SqlState::QUERY_CANCELED.code())
+}
+
+/// Whether what was refused is the statement itself, whatever its values.
+pub(super) fn is_of_the_statement(reason: &Reason) -> bool {
+    let of_class = |class| {
+        reason
+            .code
+            .as_ref()
+            .is_some_and(|code| code.starts_with(class))
+    };
+    of_class("42") || of_class("0A")
+}
+
 fn plain(message: String) -> Reason {
     Reason {
         message,

@@ -9,10 +9,12 @@ mod layout;
 mod leases;
 mod pool;
 mod rows;
+mod several;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +23,9 @@ use self::fault::Fault;
 use self::layout::Names;
 use self::pool::Pool;
 use self::table::{Desk, Table};
-use super::remote::{Outcome, Remote, Server as RemoteServer};
+use super::remote::{Failure, Outcome, Remote, Server as RemoteServer};
+use super::together::Together;
+use super::together::calls::{Change, Found, New};
 use super::{Acquired, Bounds, Created, Owner, Page, Record, Removed, Replaced, Sweep, Touched};
 use crate::clock::Millis;
 use crate::config::{Server, TableName};
@@ -31,6 +35,8 @@ use crate::session_id::SessionId;
 /// How often an operation is tried on one connection, where its table was missing or altered, or another transaction was
 /// in the way.
 const TRIES: usize = 4;
+/// Payloads of more bytes are written by themselves.
+const MOST_SHARED: usize = 64 * 1024;
 
 /// Sessions in a table of a PostgreSQL database.
 ///
@@ -49,6 +55,9 @@ struct Postgres {
     bounds: Bounds,
     /// The statements, once the table has been looked at.
     table: Mutex<Option<Arc<Table>>>,
+    loads: Together<SessionId, Found>,
+    creates: Together<New, ()>,
+    replaces: Together<Change, ()>,
 }
 
 /// A driver for `table` on a server.
@@ -68,6 +77,9 @@ pub(super) fn open(
         names: Names::new(table),
         bounds,
         table: Mutex::default(),
+        loads: Together::default(),
+        creates: Together::default(),
+        replaces: Together::default(),
     };
     Ok(Remote::new(postgres, bounds))
 }
@@ -105,6 +117,34 @@ impl Postgres {
             }
             tries += 1;
         }
+    }
+
+    /// Runs one statement for `calls` calls; none has an answer where the server refuses that.
+    async fn run_several<T: Clone, F>(
+        &self,
+        calls: usize,
+        operation: impl Fn(Desk) -> F,
+    ) -> Outcome<Vec<Option<T>>>
+    where
+        F: Future<Output = std::result::Result<Vec<Option<T>>, Fault>>,
+    {
+        let refused = match self.run(operation).await {
+            Err(Failure::Refused(reason)) if !fault::is_late(&reason) => reason,
+            outcome => return outcome,
+        };
+        if fault::is_of_the_statement(&refused)
+            && let Some(table) = &*self.table()
+        {
+            table.takes_several.store(false, Ordering::Relaxed);
+        }
+        Ok(vec![None; calls])
+    }
+
+    /// Whether calls may share a statement.
+    fn shares(&self, payloads: &[&str]) -> bool {
+        let is_short = |payload: &&str| payload.len() <= MOST_SHARED;
+        let takes = |table: &Arc<Table>| table.takes_several.load(Ordering::Relaxed);
+        payloads.iter().all(is_short) && self.table().as_ref().is_none_or(takes)
     }
 
     async fn attempt<T, F>(
@@ -147,10 +187,32 @@ impl RemoteServer for Postgres {
     const NAME: &'static str = "PostgreSQL";
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
+        let several = async |ids: Vec<SessionId>| {
+            let ids = &*ids;
+            let load = |desk: Desk| async move { desk.load_several(ids).await };
+            self.run_several(ids.len(), load).await
+        };
+        if most == self.bounds.max_payload
+            && self.shares(&[])
+            && let Some(found) = self.loads.ask(*id, several).await?
+        {
+            return found.map_err(Failure::Unusable);
+        }
         self.run(async |desk| desk.load(id, most).await).await
     }
 
-    async fn create(&self, id: &SessionId, payload: &str, now: Millis) -> Outcome<Created> {
+    async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
+        let several = async |new: Vec<New>| {
+            let new = &*new;
+            let create = |desk: Desk| async move { desk.create_several(new).await };
+            self.run_several(new.len(), create).await
+        };
+        if self.shares(&[payload]) {
+            let new = New::of(id, payload, now);
+            if let Some(()) = self.creates.ask(new, several).await? {
+                return Ok(Created::Created);
+            }
+        }
         self.run(async |desk| desk.create(id, payload, now).await)
             .await
     }
@@ -158,15 +220,27 @@ impl RemoteServer for Postgres {
     async fn replace(
         &self,
         id: &SessionId,
-        expected: &str,
-        payload: &str,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Replaced> {
+        let several = async |changes: Vec<Change>| {
+            let changes = &*changes;
+            let replace = |desk: Desk| async move { desk.replace_several(changes).await };
+            self.run_several(changes.len(), replace).await
+        };
+        if self.shares(&[expected, payload]) {
+            let (new, expected) = (New::of(id, payload, now), expected.clone());
+            let change = Change { new, expected };
+            if let Some(()) = self.replaces.ask(change, several).await? {
+                return Ok(Replaced::Replaced);
+            }
+        }
         let swap = self.run(async |desk| desk.replace(id, expected, payload, now).await);
         swap.await.map(Replaced::from)
     }
 
-    async fn remove(&self, id: &SessionId, expected: &str) -> Outcome<Removed> {
+    async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
         let swap = self.run(async |desk| desk.remove(id, expected).await);
         swap.await.map(Removed::from)
     }

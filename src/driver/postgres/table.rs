@@ -4,6 +4,7 @@
 //! not at all.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio_postgres::Row as PgRow;
@@ -14,6 +15,7 @@ use super::fault::Fault;
 use super::layout::{Activity, Names};
 use super::leases::Leases;
 use super::rows::{Row, Swap, longest_column, swap};
+use super::several::Several;
 use crate::clock::Millis;
 use crate::driver::column::{self, Known};
 use crate::driver::{Acquired, Created, Cursor, Owner, Page, Record, Sweep, Touched};
@@ -61,8 +63,11 @@ pub(super) struct Table {
     sweep: String,
     scan: String,
     leases: Leases,
-    known: Known,
-    most: usize,
+    /// The statements for several rows, and whether the table's columns take them.
+    pub(super) several: Several,
+    pub(super) takes_several: AtomicBool,
+    pub(super) known: Known,
+    pub(super) most: usize,
     /// How long a statement may take, and how long a step of a sweep may.
     usual: Duration,
     sweeping: Duration,
@@ -90,6 +95,8 @@ impl Table {
             sweep: sql(SWEEP),
             scan: sql(SCAN),
             leases: Leases::new(&names.locks),
+            several: Several::new(&names.table),
+            takes_several: AtomicBool::new(true),
             known: Known::default(),
             most,
             usual,
@@ -99,7 +106,7 @@ impl Table {
 }
 
 type Outcome<T> = Result<T, Fault>;
-type Value<'v> = &'v (dyn ToSql + Sync);
+pub(super) type Value<'v> = &'v (dyn ToSql + Sync);
 
 /// A table, over a connection.
 #[derive(Clone)]
@@ -244,7 +251,7 @@ impl Desk {
     }
 }
 
-fn to_row<'r, C: FromSql<'r>>(row: &'r PgRow) -> Outcome<Row<C>> {
+pub(super) fn to_row<'r, C: FromSql<'r>>(row: &'r PgRow) -> Outcome<Row<C>> {
     Ok(Row {
         length: row.try_get(0)?,
         column: row.try_get(1)?,

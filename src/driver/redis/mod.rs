@@ -23,6 +23,8 @@ mod tests;
 mod value;
 mod walk;
 
+use std::sync::Arc;
+
 use redis::Value;
 
 use self::dial::Access;
@@ -111,7 +113,7 @@ pub(super) struct RedisServer {
 enum Swapped {
     Done,
     Gone,
-    Conflict(std::sync::Arc<str>),
+    Conflict(Arc<str>),
 }
 
 impl RedisServer {
@@ -196,7 +198,7 @@ impl Server for RedisServer {
         Ok(record(payload, &last_activity)?.map(visited))
     }
 
-    async fn create(&self, id: &SessionId, payload: &str, now: Millis) -> Outcome<Created> {
+    async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
         let now = now.0.to_string();
         let arguments = [payload.as_bytes(), now.as_bytes(), self.lives.as_bytes()];
         let made = self
@@ -211,12 +213,12 @@ impl Server for RedisServer {
     async fn replace(
         &self,
         id: &SessionId,
-        expected: &str,
-        payload: &str,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Replaced> {
         let (now, most) = (now.0.to_string(), self.most.to_string());
-        let arguments = [expected, payload, &now, &self.lives, &most].map(str::as_bytes);
+        let arguments = [&**expected, &**payload, &now, &self.lives, &most].map(str::as_bytes);
         Ok(match self.swap(&scripts::REPLACE, id, &arguments).await? {
             Swapped::Done => Replaced::Replaced,
             Swapped::Gone => Replaced::Gone,
@@ -224,9 +226,9 @@ impl Server for RedisServer {
         })
     }
 
-    async fn remove(&self, id: &SessionId, expected: &str) -> Outcome<Removed> {
+    async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
         let most = self.most.to_string();
-        let arguments = [expected, &most].map(str::as_bytes);
+        let arguments = [&**expected, &most].map(str::as_bytes);
         Ok(match self.swap(&scripts::REMOVE, id, &arguments).await? {
             Swapped::Done => Removed::Removed,
             Swapped::Gone => Removed::Gone,

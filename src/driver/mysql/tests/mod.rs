@@ -2,6 +2,7 @@
 //!
 //! On the server that MYSQL_URL names, or this machine's. Where none answers, only CI fails.
 
+mod at_once;
 mod columns;
 mod connections;
 mod leases;
@@ -94,6 +95,22 @@ impl Place {
             conn.disconnect().await.unwrap();
             rows
         })
+    }
+
+    /// Keeps a row locked while `work` runs.
+    fn hold(&self, fill: char, work: impl AsyncFnOnce()) {
+        let opts = options(&self.server());
+        let (table, id) = (self.table.name(), id(fill));
+        let id = id.as_str();
+        run(async {
+            let mut conn = Conn::new(opts).await.unwrap();
+            conn.query_drop("BEGIN").await.unwrap();
+            let row = format!("SELECT 1 FROM {table} WHERE `id` = '{id}' FOR UPDATE");
+            conn.query_drop(row).await.unwrap();
+            work().await;
+            conn.query_drop("ROLLBACK").await.unwrap();
+            conn.disconnect().await.unwrap();
+        });
     }
 
     /// The first value that a query finds, as text.

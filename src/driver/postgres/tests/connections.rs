@@ -72,11 +72,7 @@ fn a_row_that_somebody_else_holds_is_given_up_in_time_and_its_connection_is_used
     let driver = place.driver_for(&format!("{}?poolSize=1", place.address), bounds);
     wait(driver.create(&id('a'), &text("x"), NOW)).unwrap();
     place.with_client(async |client| {
-        let locked = format!(
-            "BEGIN; SELECT 1 FROM {} FOR UPDATE",
-            Names::new(&place.table).table
-        );
-        client.batch_execute(&locked).await.unwrap();
+        client.batch_execute(&place.hold('a')).await.unwrap();
         let begun = Instant::now();
         let replaced = driver.replace(&id('a'), &text("x"), &text("y"), NOW).await;
         // No time-out: the server has answered, and goes on serving others.

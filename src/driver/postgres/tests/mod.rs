@@ -2,6 +2,7 @@
 //!
 //! On the server that POSTGRES_URL names, or this machine's. Where none answers, only CI fails.
 
+mod at_once;
 mod columns;
 mod connections;
 mod tables;
@@ -111,6 +112,13 @@ impl Place {
             carried.abort();
             result
         })
+    }
+
+    /// What begins a transaction that holds a row.
+    fn hold(&self, fill: char) -> String {
+        let (table, id) = (Names::new(&self.table).table, id(fill));
+        let id = id.as_str();
+        format!(r#"BEGIN; SELECT 1 FROM {table} WHERE "id" = '{id}' FOR UPDATE"#)
     }
 
     fn insert(&self, id: SessionId, payload: &str, last_activity: &str) {

@@ -138,12 +138,7 @@ fn a_sweep_waits_for_nobody() {
     wait(driver.create(&id('a'), &text("x"), NOW)).unwrap();
     wait(driver.create(&id('b'), &text("x"), NOW)).unwrap();
     place.with_client(async |client| {
-        let locked = format!(
-            r#"BEGIN; SELECT 1 FROM {} WHERE "id" = '{}' FOR UPDATE"#,
-            Names::new(&place.table).table,
-            id('a').as_str()
-        );
-        client.batch_execute(&locked).await.unwrap();
+        client.batch_execute(&place.hold('a')).await.unwrap();
         let swept = driver.sweep(NOW + Millis(1), 10).await;
         assert_eq!(swept.map(|sweep| sweep.removed), Ok(1));
         client.batch_execute("ROLLBACK").await.unwrap();
