@@ -8,20 +8,34 @@ pub(super) mod calls;
 use std::future::{Future, poll_fn};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
+use self::calls::Question;
 use super::remote::{Failure, Outcome, Reason};
 
 /// Most calls that are asked as one. Larger groups save little more, and let the first wait for the last.
 pub(super) const MOST: usize = 32;
+/// Most bytes of a payload's column that is read along with others, which wait for it.
+pub(super) const MOST_ALONG: i64 = 128 * 1024;
+/// After a group has broken its connection each call is made by itself for so long: it may have been what one of them asks.
+const ALONE: Duration = Duration::from_secs(1);
 
 /// Calls of one kind: their questions, and the answers.
 pub(super) struct Together<Q, A> {
-    group: Mutex<Vec<Asked<Q, A>>>,
+    groups: Mutex<Groups<Q, A>>,
     /// How many of so many are asked as one.
     part: fn(usize) -> usize,
+}
+
+/// Those that are coming together in this turn, by their numbers; only the last takes more.
+struct Groups<Q, A> {
+    coming: Vec<(u64, Vec<Asked<Q, A>>)>,
+    next: u64,
+    /// When a group broke its connection.
+    broken: Option<Instant>,
 }
 
 struct Asked<Q, A> {
@@ -31,19 +45,24 @@ struct Asked<Q, A> {
 
 impl<Q, A> Default for Together<Q, A> {
     fn default() -> Self {
+        let groups = Groups {
+            coming: Vec::new(),
+            next: 0,
+            broken: None,
+        };
         Self {
-            group: Mutex::default(),
-            part: |calls| calls.min(MOST),
+            groups: Mutex::new(groups),
+            part: |calls| calls,
         }
     }
 }
 
-impl<Q, A> Together<Q, A> {
+impl<Q: Question, A> Together<Q, A> {
     /// Asks as one as many calls as are a power of two, so that there are few questions of different lengths.
     #[cfg(feature = "mysql")]
     pub(super) fn in_powers_of_two() -> Self {
         Self {
-            part: |calls| 1 << calls.clamp(1, MOST).ilog2(),
+            part: |calls| 1 << calls.max(1).ilog2(),
             ..Self::default()
         }
     }
@@ -58,81 +77,112 @@ impl<Q, A> Together<Q, A> {
         F: Future<Output = Outcome<Vec<Option<A>>>>,
     {
         let (reply, answer) = oneshot::channel();
-        if self.join(Asked { question, reply }) {
-            let lead = Lead(Some(self));
+        let leads = {
+            let mut groups = self.groups();
+            if groups.are_distrusted() {
+                return Ok(None);
+            }
+            groups.join(Asked { question, reply })
+        };
+        if let Some(number) = leads {
+            let lead = Lead(self, number);
             turn_ends().await;
             let mut group = lead.end();
             let mut parts = Vec::new();
             while !group.is_empty() {
                 let rest = group.split_off((self.part)(group.len()));
-                parts.push(ask_part(std::mem::replace(&mut group, rest), &all));
+                parts.push(self.ask_part(std::mem::replace(&mut group, rest), &all));
             }
             join_all(parts).await;
         }
         answer.await.unwrap_or_else(|_| Err(left_alone()))
     }
 
-    /// Whether it is the first.
-    fn join(&self, asked: Asked<Q, A>) -> bool {
-        let mut group = self.group();
-        group.push(asked);
-        group.len() == 1
+    async fn ask_part<F>(&self, part: Vec<Asked<Q, A>>, all: &impl Fn(Vec<Q>) -> F)
+    where
+        F: Future<Output = Outcome<Vec<Option<A>>>>,
+    {
+        let apart = part.into_iter().map(|asked| (asked.question, asked.reply));
+        let (questions, replies): (Vec<_>, Vec<_>) = apart.unzip();
+        let answers = match questions.len() {
+            1 => Ok(vec![None]),
+            _ => all(questions).await,
+        };
+        if let Err(Failure::Broken(_)) = &answers {
+            self.groups().broken = Some(Instant::now());
+        }
+        // Those that were given up hear nothing.
+        match answers {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    reply.send(Ok(answer)).ok();
+                }
+            }
+            Err(failure) => {
+                for reply in replies {
+                    reply.send(Err(failure.clone())).ok();
+                }
+            }
+        }
     }
 
-    /// Held for a line at a time.
-    fn group(&self) -> MutexGuard<'_, Vec<Asked<Q, A>>> {
-        self.group.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held for a few lines at a time.
+    fn groups(&self) -> MutexGuard<'_, Groups<Q, A>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn ask_part<Q, A, F>(part: Vec<Asked<Q, A>>, all: &impl Fn(Vec<Q>) -> F)
-where
-    F: Future<Output = Outcome<Vec<Option<A>>>>,
-{
-    let apart = part.into_iter().map(|asked| (asked.question, asked.reply));
-    let (questions, replies): (Vec<_>, Vec<_>) = apart.unzip();
-    let answers = match questions.len() {
-        1 => Ok(vec![None]),
-        _ => all(questions).await,
-    };
-    match answers {
-        // Those that were given up hear nothing.
-        Ok(answers) => {
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                reply.send(Ok(answer)).ok();
+impl<Q: Question, A> Groups<Q, A> {
+    fn are_distrusted(&mut self) -> bool {
+        if self.broken.is_some_and(|broken| broken.elapsed() >= ALONE) {
+            self.broken = None;
+        }
+        self.broken.is_some()
+    }
+
+    /// Adds a call to the last group, or to a new one, whose number it is given then: it leads that.
+    fn join(&mut self, asked: Asked<Q, A>) -> Option<u64> {
+        if let Some((_, group)) = self.coming.last_mut() {
+            let clashes = |other: &Asked<Q, A>| other.question.clashes(&asked.question);
+            if group.len() < MOST && !group.iter().any(clashes) {
+                group.push(asked);
+                return None;
             }
         }
-        Err(failure) => {
-            for reply in replies {
-                reply.send(Err(failure.clone())).ok();
-            }
-        }
+        let number = self.next;
+        self.next += 1;
+        self.coming.push((number, vec![asked]));
+        Some(number)
+    }
+
+    fn take(&mut self, number: u64) -> Vec<Asked<Q, A>> {
+        let at = self.coming.iter().position(|(other, _)| *other == number);
+        at.map_or_else(Vec::new, |at| self.coming.remove(at).1)
     }
 }
 
 fn left_alone() -> Failure {
     Failure::Broken(Reason {
-        message: "the call that asked for several was given up".to_owned(),
+        message: "the call that asked for several sessions was given up".to_owned(),
         code: None,
     })
 }
 
-/// The first of a group, until it asks. When it is given up before, the others are told.
-struct Lead<'t, Q, A>(Option<&'t Together<Q, A>>);
+/// The first of a group, until it asks. When it is given up before, the others make their calls by themselves.
+struct Lead<'t, Q: Question, A>(&'t Together<Q, A>, u64);
 
-impl<Q, A> Lead<'_, Q, A> {
+impl<Q: Question, A> Lead<'_, Q, A> {
     /// Ends the group, and gives it.
-    fn end(mut self) -> Vec<Asked<Q, A>> {
-        let together = self.0.take();
-        together.map_or_else(Vec::new, |together| std::mem::take(&mut *together.group()))
+    fn end(self) -> Vec<Asked<Q, A>> {
+        self.0.groups().take(self.1)
     }
 }
 
-impl<Q, A> Drop for Lead<'_, Q, A> {
+impl<Q: Question, A> Drop for Lead<'_, Q, A> {
     fn drop(&mut self) {
-        if let Some(together) = self.0 {
-            let group = std::mem::take(&mut *together.group());
-            drop(group);
+        let given_up = self.0.groups().take(self.1);
+        for asked in given_up {
+            asked.reply.send(Ok(None)).ok();
         }
     }
 }
@@ -167,6 +217,12 @@ mod tests {
     }
 
     type Numbers = Together<usize, usize>;
+
+    impl Question for usize {
+        fn clashes(&self, _: &Self) -> bool {
+            false
+        }
+    }
 
     #[test]
     fn those_that_come_in_one_turn_are_asked_as_one_and_each_has_its_answer() {
@@ -213,16 +269,57 @@ mod tests {
     #[test]
     fn a_failure_is_everybodys() {
         let numbers = Numbers::default();
-        let all = |_| async { Err(left_alone()) };
+        let late = || {
+            Failure::Late(Reason {
+                message: "late".to_owned(),
+                code: None,
+            })
+        };
+        let all = |_| async { Err(late()) };
         let answers = block_on(join_all([numbers.ask(1, all), numbers.ask(2, all)]));
+        assert_eq!(answers, [Err(late()), Err(late())]);
+    }
+
+    #[test]
+    fn a_call_that_clashes_with_another_is_in_no_group_with_it() {
+        let (records, asked) = (
+            Together::<Record, usize>::default(),
+            RefCell::new(Vec::new()),
+        );
+        let all = |records: Vec<Record>| {
+            asked.borrow_mut().push(records.len());
+            async move { Ok(records.iter().map(|record| Some(record.0)).collect()) }
+        };
+        let calls = [1, 2, 3, 2, 4].map(|n| records.ask(Record(n), all));
+        let answers = block_on(join_all(calls));
+        assert_eq!(answers, [1, 2, 3, 2, 4].map(|n| Ok(Some(n))));
+        assert_eq!(*asked.borrow(), [3, 2]);
+    }
+
+    /// A call for a record, which clashes with another for the same.
+    struct Record(usize);
+
+    impl Question for Record {
+        fn clashes(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+
+    #[test]
+    fn after_a_group_has_broken_its_connection_each_call_is_made_by_itself() {
+        let numbers = Numbers::default();
+        let breaks = |_| async { Err(left_alone()) };
+        let answers = block_on(join_all([numbers.ask(1, breaks), numbers.ask(2, breaks)]));
         assert_eq!(answers, [Err(left_alone()), Err(left_alone())]);
+        let answers = block_on(join_all([numbers.ask(1, breaks), numbers.ask(2, breaks)]));
+        assert_eq!(answers, [Ok(None), Ok(None)]);
     }
 
     #[test]
     fn when_the_first_is_given_up_the_others_learn_of_it_and_the_next_are_a_group_of_their_own() {
-        let numbers = Numbers::default();
-        let hangs = |_| std::future::pending();
         for begins_asking in [false, true] {
+            let numbers = Numbers::default();
+            let hangs = |_| std::future::pending();
             let mut first = Box::pin(numbers.ask(1, hangs));
             let mut second = pin!(numbers.ask(2, hangs));
             let mut context = Context::from_waker(Waker::noop());
@@ -232,7 +329,11 @@ mod tests {
                 assert!(first.poll_unpin(&mut context).is_pending());
             }
             drop(first);
-            assert_eq!(block_on(second), Err(left_alone()));
+            let told = match begins_asking {
+                true => Err(left_alone()),
+                false => Ok(None),
+            };
+            assert_eq!(block_on(second), told);
             let all =
                 |questions: Vec<usize>| async { Ok(questions.into_iter().map(Some).collect()) };
             let answers = block_on(join_all([numbers.ask(3, all), numbers.ask(4, all)]));

@@ -68,8 +68,15 @@ pub(crate) fn records_loaded_at_once_are_each_as_they_are(fixture: &dyn Fixture)
         driver.create(&numbered(n), &format!("{{\"n\":{n}}}"), at(n as i64));
     }
     driver.create(&id("idle"), "x", START - BOUNDS.idle_timeout - Millis(1));
+    driver.create(&id("long"), &"l".repeat(BOUNDS.max_payload / 2), START);
     let mut ids: Vec<_> = (0..CALLS).map(numbered).collect();
-    ids.extend([id("idle"), numbered(1), numbered(0), numbered(1)]);
+    ids.extend([
+        id("idle"),
+        numbered(1),
+        id("long"),
+        numbered(0),
+        numbered(1),
+    ]);
     let loaded = driver.at_once(|driver| ids.iter().map(|id| driver.load(id, START)).collect());
     for (id, loaded) in ids.iter().zip(loaded) {
         assert_eq!(loaded, driver.load(id, START));

@@ -17,8 +17,9 @@ use crate::config::{Address, Password, Server, Tls};
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// What the protocol's own layer is told of the longest packet, which is watched over here. Units: bytes.
 const MOST_PACKET: usize = 1 << 30;
-/// Bytes of a packet that are not a statement's values, and more.
+/// Bytes of a packet that are not a statement's values, and more; and those that tell a value's type and length, and more.
 const PACKET_REST: usize = 512;
+const VALUE_REST: usize = 12;
 /// The same of the time after which the server closes an idle connection, which is found out by asking. Units: seconds.
 const IDLE_TIMEOUT: usize = 28_800;
 
@@ -121,10 +122,11 @@ impl Drop for Open {
 }
 
 fn length(value: &Value) -> usize {
-    match value {
-        Value::Bytes(bytes) => bytes.len(),
-        _ => size_of::<u64>(),
-    }
+    VALUE_REST
+        + match value {
+            Value::Bytes(bytes) => bytes.len(),
+            _ => size_of::<u64>(),
+        }
 }
 
 /// How a server is reached.

@@ -57,11 +57,11 @@ impl Fault {
 }
 
 impl Fault {
-    /// Whether what was refused is the statement itself, whatever its values.
+    /// Whether what was refused is the statement itself, whatever its values, so far as that is known: none of the errors that
+    /// are expected.
     pub(super) fn is_of_the_statement(&self) -> bool {
-        const UNKNOWN: [&str; 4] = ["ER_PARSE_ERROR", "1093", "1221", "1235"];
-        let code = self.reason.code.as_deref();
-        code.is_some_and(|code| UNKNOWN.contains(&code))
+        let code = self.reason.code.as_deref().unwrap_or_default();
+        code == "ER_PARSE_ERROR" || code.parse::<u16>().is_ok()
     }
 
     /// What went wrong while a connection was made.

@@ -63,7 +63,7 @@ impl MySql {
         let sessions = Sessions::new(table);
         Self {
             connections: Connections::new(server, patience.duration()),
-            several: Several::new(&sessions.name),
+            several: Several::new(&sessions.name, table),
             sessions,
             locks: Locks::new(table),
             known: Known::default(),
@@ -197,6 +197,7 @@ impl Server for MySql {
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
         let several = async |ids: Vec<SessionId>| self.load_several(&ids).await;
         if most == self.bounds.max_payload
+            && self.several.takes(&[])
             && let Some(found) = self.several.loads.ask(*id, several).await?
         {
             return found.map_err(Failure::Unusable);
@@ -210,7 +211,7 @@ impl Server for MySql {
 
     async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
         let several = async |new: Vec<New>| self.create_several(&new).await;
-        if self.several.takes_create(payload) {
+        if self.several.takes(&[payload]) {
             let new = New::of(id, payload, now);
             if let Some(()) = self.several.creates.ask(new, several).await? {
                 return Ok(Created::Created);
@@ -233,7 +234,7 @@ impl Server for MySql {
         now: Millis,
     ) -> Outcome<Replaced> {
         let several = async |changes: Vec<Change>| self.replace_several(&changes).await;
-        if self.several.takes_replace(expected, payload) {
+        if self.several.takes(&[expected, payload]) {
             let (new, expected) = (New::of(id, payload, now), expected.clone());
             let change = Change { new, expected };
             if let Some(()) = self.several.replaces.ask(change, several).await? {

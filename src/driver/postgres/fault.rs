@@ -139,13 +139,10 @@ pub(super) fn is_late(reason: &Reason) -> bool {
 
 /// Whether what was refused is the statement itself, whatever its values.
 pub(super) fn is_of_the_statement(reason: &Reason) -> bool {
-    let of_class = |class| {
-        reason
-            .code
-            .as_ref()
-            .is_some_and(|code| code.starts_with(class))
-    };
-    of_class("42") || of_class("0A")
+    let code = reason.code.as_deref().unwrap_or_default();
+    // What may not be done may be so for one row only.
+    let is_forbidden = code == SqlState::INSUFFICIENT_PRIVILEGE.code();
+    !is_forbidden && (code.starts_with("42") || code.starts_with("0A"))
 }
 
 fn plain(message: String) -> Reason {

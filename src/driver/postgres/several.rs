@@ -1,13 +1,15 @@
 //! Several calls as one statement: what of them it does for certain, and no more.
 //!
 //! A call that gets no answer here is made by itself (`table.rs`), and so are all when the server refuses the statement: what is
-//! wrong with one is not the others' matter. Nor is a row that somebody else holds, which is passed over.
+//! wrong with one is not the others' matter. Nor is a row that somebody else holds, which is passed over; only a new record waits for
+//! another transaction that stores one of the same id.
 
 use super::fault::Fault;
 use super::rows::longest_column;
 use super::table::{Desk, Value, to_row};
 use crate::driver::column;
-use crate::driver::together::calls::{Change, Found, New, once};
+use crate::driver::together::MOST_ALONG;
+use crate::driver::together::calls::{Change, Found, New};
 use crate::session_id::SessionId;
 
 // `{table}` stands for the quoted name, `{at}` for the place of the row's id among the ids of $1, counted from 1, or NULL. The
@@ -50,51 +52,43 @@ impl Several {
 type Done<T> = Result<Vec<Option<T>>, Fault>;
 
 impl Desk {
+    /// A column that is too long to be sent along with others has no answer.
     pub(super) async fn load_several(&self, ids: &[SessionId]) -> Done<Found> {
         let most = self.table.most;
-        let (names, longest) = (texts(ids.iter()), longest_column(most));
+        let (names, longest) = (texts(ids.iter()), longest_column(most).min(MOST_ALONG));
         let sql = &self.table.several.load;
         let rows = self.query(sql, &[&names, &names, &longest]).await?;
-        let mut found: Vec<Option<Found>> = vec![None; ids.len()];
+        let mut found: Vec<Option<Found>> = vec![Some(Ok(None)); ids.len()];
         for row in &rows {
             let Some(at) = place(row.try_get(3)?, ids.len()) else {
                 continue;
             };
-            if found[at].is_none() {
-                let unwrap = |column: &[u8]| self.table.known.decode(&ids[at], column);
-                let record = to_row::<&str>(row)?.record(most, unwrap);
-                found[at] = Some(record.map(Some));
-            }
+            let row = to_row::<&str>(row)?;
+            let is_sent = row.length.is_none_or(|bytes| bytes <= longest);
+            let unwrap = |column: &[u8]| self.table.known.decode(&ids[at], column);
+            found[at] = is_sent.then(|| row.record(most, unwrap).map(Some));
         }
         // The server gives the first place of an id that is asked for more than once.
-        let of = |id: &SessionId| {
-            let first = ids.iter().position(|other| other == id)?;
-            Some(found[first].clone().unwrap_or(Ok(None)))
-        };
+        let of = |id: &SessionId| found[ids.iter().position(|other| other == id)?].clone();
         Ok(ids.iter().map(of).collect())
     }
 
     pub(super) async fn create_several(&self, new: &[New]) -> Done<()> {
-        let once = once(new, |new| &new.id);
-        let ids = texts(once.iter().map(|at| &new[*at].id));
-        let (payloads, times) = columns(once.iter().map(|at| &new[*at]));
+        let ids = texts(new.iter().map(|new| &new.id));
+        let (payloads, times) = columns(new.iter());
         let sql = &self.table.several.create;
         let rows = self.query(sql, &[&ids, &ids, &payloads, &times]).await?;
-        done(rows, &once, new.len())
+        done(rows, new.len())
     }
 
     pub(super) async fn replace_several(&self, changes: &[Change]) -> Done<()> {
-        let once = once(changes, |change| &change.new.id);
-        let chosen = || once.iter().map(|at| &changes[*at]);
-        let ids = texts(chosen().map(|change| &change.new.id));
-        let (payloads, times) = columns(chosen().map(|change| &change.new));
-        let expected: Vec<_> = chosen()
-            .map(|change| column::encode(&change.expected))
-            .collect();
+        let ids = texts(changes.iter().map(|change| &change.new.id));
+        let (payloads, times) = columns(changes.iter().map(|change| &change.new));
+        let expected = changes.iter().map(|change| &change.expected);
+        let expected: Vec<_> = expected.map(|payload| column::encode(payload)).collect();
         let sql = &self.table.several.replace;
         let values: [Value; 5] = [&ids, &ids, &payloads, &times, &expected];
-        let rows = self.query(sql, &values).await?;
-        done(rows, &once, changes.len())
+        done(self.query(sql, &values).await?, changes.len())
     }
 }
 
@@ -113,12 +107,12 @@ fn place(at: Option<i32>, of: usize) -> Option<usize> {
     (at < of).then_some(at)
 }
 
-/// The calls whose rows the server gave the places of, among the `once`.
-fn done(rows: Vec<tokio_postgres::Row>, once: &[usize], of: usize) -> Done<()> {
+/// The calls whose rows the server gave the places of.
+fn done(rows: Vec<tokio_postgres::Row>, of: usize) -> Done<()> {
     let mut done = vec![None; of];
     for row in rows {
-        if let Some(at) = place(row.try_get(0)?, once.len()) {
-            done[once[at]] = Some(());
+        if let Some(at) = place(row.try_get(0)?, of) {
+            done[at] = Some(());
         }
     }
     Ok(done)

@@ -1,4 +1,4 @@
-//! What calls that are asked as one have to say, and which of them can share a question.
+//! What calls that are asked as one have to say, and which of them cannot be.
 
 use std::sync::Arc;
 
@@ -30,11 +30,27 @@ pub(in crate::driver) struct Change {
     pub(in crate::driver) expected: Arc<str>,
 }
 
-/// Where each id stands first: of two calls for one record, the second is made when the first is done.
-pub(in crate::driver) fn once<C>(calls: &[C], id: impl Fn(&C) -> &SessionId) -> Vec<usize> {
-    let is_first = |at: &usize| {
-        let mut before = calls[..*at].iter();
-        !before.any(|other| id(other) == id(&calls[*at]))
-    };
-    (0..calls.len()).filter(is_first).collect()
+/// What a call asks.
+pub(in crate::driver) trait Question {
+    /// Whether one has to be done before the other, so that they are not asked as one.
+    fn clashes(&self, other: &Self) -> bool;
+}
+
+/// A load.
+impl Question for SessionId {
+    fn clashes(&self, _: &Self) -> bool {
+        false
+    }
+}
+
+impl Question for New {
+    fn clashes(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Question for Change {
+    fn clashes(&self, other: &Self) -> bool {
+        self.new.clashes(&other.new)
+    }
 }

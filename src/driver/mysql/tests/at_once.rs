@@ -67,13 +67,61 @@ fn a_row_that_somebody_else_holds_keeps_no_other_from_being_written() {
         write_patience: Millis(400),
         ..BOUNDS
     };
-    let Some((place, driver)) = filled("", bounds) else {
+    // One of those that are written, and one that is not.
+    for held in ['d', 'g'] {
+        let Some((place, driver)) = filled("", bounds) else {
+            return;
+        };
+        wait(driver.create(&id('g'), &text("x"), NOW)).unwrap();
+        place.hold(held, async || {
+            let replaced = replace_at_once(&driver, |_| "y".to_owned());
+            for (fill, replaced) in FILLS.into_iter().zip(replaced) {
+                assert_eq!(replaced.await.is_ok(), fill != held, "{fill}");
+            }
+        });
+    }
+}
+
+#[test]
+fn rows_of_one_id_make_no_other_record_seem_written() {
+    let repeats = "CREATE TABLE {table} (`id` VARCHAR(40), `payload` TEXT, `lastActivity` BIGINT, KEY (`id`))";
+    let Some((place, driver)) = filled(repeats, BOUNDS) else {
         return;
     };
-    place.hold('d', async || {
-        let replaced = replace_at_once(&driver, |_| "y".to_owned());
-        for (fill, replaced) in FILLS.into_iter().zip(replaced) {
-            assert_eq!(replaced.await.is_ok(), fill != 'd', "{fill}");
+    wait(driver.destroy(&id('b'))).unwrap();
+    place.sql(&format!(
+        "INSERT INTO {{table}} SELECT * FROM {{table}} WHERE `id` = '{}'",
+        id('a').as_str()
+    ));
+    let replaced = replace_at_once(&driver, |_| "y".to_owned());
+    for (fill, replaced) in FILLS.into_iter().zip(replaced) {
+        let expected = match fill {
+            'b' => Replaced::Gone,
+            _ => Replaced::Replaced,
+        };
+        assert_eq!(wait(replaced), Ok(expected), "{fill}");
+    }
+}
+
+#[test]
+fn a_table_without_transactions_stores_each_record_by_itself() {
+    let schema = "CREATE TABLE {table} (`id` VARCHAR(40) PRIMARY KEY, `payload` VARCHAR(10), `lastActivity` BIGINT)
+        ENGINE=MyISAM";
+    let Some(place) = Place::with_table(schema) else {
+        return;
+    };
+    let driver = place.driver();
+    let payload = |fill| match fill {
+        'c' => text(&"l".repeat(50)),
+        _ => text("x"),
+    };
+    let created =
+        worker::collect(|| FILLS.map(|fill| driver.create(&id(fill), &payload(fill), NOW)));
+    worker::send();
+    for (fill, created) in FILLS.into_iter().zip(created) {
+        match fill {
+            'c' => assert!(wait(created).is_err()),
+            _ => assert_eq!(wait(created), Ok(Created::Created), "{fill}"),
         }
-    });
+    }
 }

@@ -168,3 +168,15 @@ fn the_databases_own_isolation_does_not_decide_what_a_conflict_is() {
     place.sql("DROP TABLE {table}");
     place.sql(&format!(r#"DROP ROLE "{role}""#));
 }
+
+#[test]
+fn a_connection_compiles_no_statement_however_dear_its_plan() {
+    let Some(place) = Place::new() else { return };
+    let dial = Dial::new(&server(&place.address), BOUNDS).unwrap();
+    let jit = run(async {
+        let connection = dial.connect(0).await.unwrap();
+        let shown = connection.client.query_one("SHOW jit", &[]).await.unwrap();
+        shown.get::<_, String>(0)
+    });
+    assert_eq!(jit, "off");
+}
