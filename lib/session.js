@@ -4,6 +4,7 @@
  * The course of one session: made, loaded, saved, ended. What `req.session`'s methods and `startSession` share.
  */
 
+const { AsyncResource } = require('node:async_hooks')
 const native = require('./native')
 const { SessionError } = require('./errors')
 const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage, kWaiting } = require('./symbols')
@@ -143,14 +144,18 @@ function lossOf(store) {
 }
 
 /**
- * Runs `next` as soon as the session is not being loaded.
+ * Runs `next` as soon as the session is not being loaded, in the asynchronous context of who asks for that.
  *
  * @private
  */
 function whenLoaded(store, next) {
-  if (store[kWaiting] === undefined) next()
-  else if (store[kWaiting] === NOBODY) store[kWaiting] = [next]
-  else store[kWaiting].push(next)
+  if (store[kWaiting] === undefined) {
+    next()
+    return
+  }
+  const inContext = AsyncResource.bind(next)
+  if (store[kWaiting] === NOBODY) store[kWaiting] = [inContext]
+  else store[kWaiting].push(inContext)
 }
 
 /**

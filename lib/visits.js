@@ -4,6 +4,7 @@
  * The sessions of one response: sent as cookies with the head, saved at the end.
  */
 
+const { AsyncResource } = require('node:async_hooks')
 const { debuglog } = require('node:util')
 const native = require('./native')
 const { Hold } = require('./hold')
@@ -54,11 +55,15 @@ class Visit {
     return this.response[kVisits].hasStore(session) ? this.store : session
   }
 
-  /** Calls back when the session is started, with the error if it could not be. */
+  /** Calls back when the session is started, with the error if it could not be, in the asynchronous context of who asks for that. */
   whenStarted(callback) {
-    if (this.isStarted) this.call(callback)
-    else if (this.others === undefined) this.others = [callback]
-    else this.others.push(callback)
+    if (this.isStarted) {
+      this.call(callback)
+      return
+    }
+    const inContext = AsyncResource.bind(callback)
+    if (this.others === undefined) this.others = [inContext]
+    else this.others.push(inContext)
   }
 
   call(callback) {
