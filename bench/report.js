@@ -93,12 +93,17 @@ function comparisons(samples) {
   return table([['session overhead, theirs ÷ ours', ...WORKLOADS], ...lines])
 }
 
+/** A contender's requests per second ÷ the floor's; `NaN` where they were not measured. */
+function shareOfFloor(samples, contender, workload) {
+  const rate = (name) => median(pick(samples, name, workload).map((sample) => sample.rate))
+  return rate(contender) / rate('floor')
+}
+
 /** Our requests per second as a share of the floor's. */
 function shares(samples) {
   const contenders = [...new Set(samples.map((sample) => sample.contender))].filter((name) => name.startsWith('ours'))
-  const rate = (contender, workload) => median(pick(samples, contender, workload).map((sample) => sample.rate))
   const cell = (number) => (Number.isNaN(number) ? '–' : number.toFixed(2))
-  const share = (contender) => WORKLOADS.map((workload) => cell(rate(contender, workload) / rate('floor', workload)))
+  const share = (contender) => WORKLOADS.map((workload) => cell(shareOfFloor(samples, contender, workload)))
   const lines = contenders.map((contender) => [contender, ...share(contender)])
   return table([['requests per second ÷ the floor\'s', ...WORKLOADS], ...lines])
 }
@@ -142,7 +147,7 @@ function overheads(samples) {
   return new Map(contenders.map((contender) => [contender, Object.fromEntries(entries(contender))]))
 }
 
-module.exports = { COMPARISONS, RESOLUTION, overheads, ratio, report }
+module.exports = { COMPARISONS, RESOLUTION, overheads, ratio, report, shareOfFloor }
 
 if (require.main === module) {
   const { conditions, samples } = JSON.parse(require('node:fs').readFileSync(process.argv[2], 'utf8'))

@@ -180,7 +180,7 @@ function summary(results) {
   return [head, ...each(spent, 'driver').map(line)]
 }
 
-module.exports = { report, summary }
+module.exports = { goals, report, summary }
 
 if (require.main === module) {
   console.log(report(JSON.parse(require('node:fs').readFileSync(process.argv[2], 'utf8'))))
