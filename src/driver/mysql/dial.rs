@@ -88,7 +88,7 @@ impl Open {
     }
 
     /// Runs one statement, which is prepared the first time.
-    pub(super) async fn ask(&mut self, sql: &str, values: &[Value]) -> Result<Reply, Fault> {
+    pub(super) async fn ask(&mut self, sql: &str, values: Vec<Value>) -> Result<Reply, Fault> {
         // A longer packet would not be refused but cost the connection.
         let bytes: usize = values.iter().map(length).sum();
         if bytes + PACKET_REST > self.most_packet {
@@ -99,7 +99,7 @@ impl Open {
             return Err(Fault::refused(message, "ER_NET_PACKET_TOO_LARGE"));
         }
         let conn = self.conn()?;
-        let rows = conn.exec(sql, values.to_vec()).await?;
+        let rows = conn.exec(sql, values).await?;
         let found = conn.affected_rows();
         Ok(Reply { rows, found })
     }

@@ -77,7 +77,7 @@ impl MySql {
         let patience = self.bounds.write_patience.duration();
         let mut pause = Duration::from_millis(1);
         loop {
-            let fault = match self.ask_once(sql, values).await {
+            let fault = match self.ask_once(sql, values.to_vec()).await {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
@@ -91,7 +91,7 @@ impl MySql {
         }
     }
 
-    async fn ask_once(&self, sql: &str, values: &[Value]) -> Result<Reply, Fault> {
+    async fn ask_once(&self, sql: &str, values: Vec<Value>) -> Result<Reply, Fault> {
         let borrowed = self.connections.borrow().await;
         let mut borrowed = borrowed.map_err(Fault::unreached)?;
         let answer = match borrowed.open() {

@@ -129,7 +129,7 @@ impl MySql {
         let mut values = vec![longest.into()];
         values.extend(ids.iter().map(|id| text(id.as_str())));
         values.extend(repeat_n(Value::NULL, missing));
-        let Some(reply) = self.ask_for_several(sql, &values).await? else {
+        let Some(reply) = self.ask_for_several(sql, values).await? else {
             return Ok(vec![None; ids.len()]);
         };
         let mut found: Vec<Option<Found>> = vec![Some(Ok(None)); ids.len()];
@@ -155,7 +155,7 @@ impl MySql {
             [text(new.id.as_str()), column, new.now.0.into()]
         };
         let values: Vec<_> = new.iter().flat_map(row).collect();
-        let done = self.ask_for_several(sql, &values).await?;
+        let done = self.ask_for_several(sql, values).await?;
         Ok(vec![done.map(drop); new.len()])
     }
 
@@ -172,7 +172,7 @@ impl MySql {
         values.extend(with(|change| column(&change.new.payload)));
         values.extend(with(|change| change.new.now.0.into()));
         values.push(changes.len().into());
-        let reply = self.ask_for_several(sql, &values).await?;
+        let reply = self.ask_for_several(sql, values).await?;
         match reply.map_or(0, |reply| reply.found) {
             0 => Ok(vec![None; changes.len()]),
             found if found == changes.len() as u64 => Ok(vec![Some(()); changes.len()]),
@@ -181,7 +181,7 @@ impl MySql {
     }
 
     /// Runs one statement for several calls, once; `None` where the server refuses it, and did nothing.
-    async fn ask_for_several(&self, sql: &str, values: &[Value]) -> Outcome<Option<Reply>> {
+    async fn ask_for_several(&self, sql: &str, values: Vec<Value>) -> Outcome<Option<Reply>> {
         if !self.may_ask_for_several().await? {
             return Ok(None);
         }
@@ -197,7 +197,7 @@ impl MySql {
             UNKNOWN => {}
             is_known => return Ok(is_known == TAKES),
         }
-        let mut looked = match self.ask_once(&self.several.look, &[]).await {
+        let mut looked = match self.ask_once(&self.several.look, Vec::new()).await {
             Ok(reply) => reply.rows,
             Err(fault) => return self.is_not_done(fault).map(|()| false),
         };
