@@ -276,7 +276,7 @@ mod tests {
     /// What stands beside the drivers: the contract, the laws, and the adapter of handlers written in JavaScript, whose
     /// storage is not ours to judge; what leases are, how quick disks are, whether a server was there a moment ago, how a payload
     /// stands in a column, what drivers of servers have in common, how they ask for several at once and encrypt, and a driver that fails when a test wants it.
-    const NO_DRIVERS: [&str; 12] = [
+    const NO_DRIVERS: [&str; 13] = [
         "mod.rs",
         "column",
         "column.rs",
@@ -288,6 +288,7 @@ mod tests {
         "faulty.rs",
         "remote.rs",
         "tls.rs",
+        "together",
         "together.rs",
     ];
 
