@@ -21,10 +21,18 @@ const { WORKLOADS } = require('./workloads')
 /**
  * How often all is repeated, for how long each server and each workload is warmed up at least, and how long it is measured; and
  * what is left out: what follows from the other workloads, and what is there for scale. Units: milliseconds.
+ *
+ * A quick look takes less than two minutes, at all drivers as at one.
  */
 const PLANS = {
+  glance: { rounds: 1, start: 1500, warmUp: 200, measured: 500, without: ['mixed', 'cookie-session'] },
   quick: { rounds: 3, start: 2500, warmUp: 400, measured: 800, without: ['mixed', 'cookie-session'] },
   full: { rounds: 7, start: 3000, warmUp: 500, measured: 3000, without: [] },
+}
+
+function planOf({ quick, driver }) {
+  if (!quick) return PLANS.full
+  return driver === undefined ? PLANS.glance : PLANS.quick
 }
 
 const USAGE = `Usage: npm run bench -- [--quick] [--rounds N] [--driver NAME] [--json FILE] [--profile FOLDER]
@@ -32,8 +40,8 @@ const USAGE = `Usage: npm run bench -- [--quick] [--rounds N] [--driver NAME] [-
 
 Measures what a session costs a request, beside other libraries; with --scale, what many stored sessions cost.
 
-  --quick           fewer rounds, and shorter ones
-  --rounds N        so many rounds; 7, or 3 with --quick
+  --quick           fewer rounds, and shorter ones: less than two minutes
+  --rounds N        so many rounds; 7, or with --quick 3 for one driver and 1 for all
   --driver NAME     one driver only: ${DRIVERS.join(', ')}
   --json FILE       also keeps what was measured; bench/report.js and bench/chart.js read it
   --profile FOLDER  leaves each server's CPU profiles there; bench/profile.js reads them
@@ -86,8 +94,9 @@ async function takeRounds(names, bench) {
 }
 
 /** Runs all contenders; gives what is kept and what is printed. */
-async function compare(bench, { quick, rounds, driver }) {
-  const plan = quick ? PLANS.quick : PLANS.full
+async function compare(bench, given) {
+  const { rounds, driver } = given
+  const plan = planOf(given)
   bench.plan = { ...plan, rounds: Number(rounds ?? plan.rounds) }
   const conditions = circumstances(bench)
   const names = contendersFor(driver).filter((name) => !bench.plan.without.includes(name))
