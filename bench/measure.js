@@ -15,7 +15,7 @@ const { SESSIONS, WORKLOADS } = require('./workloads')
 
 /** Requests with which a server is warmed up at least, and with which each workload is: fewer leave V8 compiling. */
 const WARM = { start: 10000, workload: 2000 }
-/** Longest time that this takes, and shortest pause between two looks. Units: milliseconds. */
+/** Longest time that this takes where the plan says no other, and shortest pause between two looks. Units: milliseconds. */
 const WARM_LIMIT = { start: 5000, workload: 1500 }
 const WARM_LOOK = 50
 
@@ -97,14 +97,14 @@ async function served(server, requests, least, most) {
 /** Lets the engine compile what every workload uses. */
 async function warmUp(server, bench) {
   const endLoad = await begin(server, await targetsOf(server, 'mixed'), bench)
-  await served(server, WARM.start, bench.plan.start, WARM_LIMIT.start)
+  await served(server, WARM.start, bench.plan.start, (bench.plan.warmLimit ?? WARM_LIMIT).start)
   await endLoad()
 }
 
 /** What these requests cost a server. Units: microseconds; `rate` in requests per second. */
 async function measure(server, targets, bench) {
   const endLoad = await begin(server, targets, bench)
-  await served(server, WARM.workload, bench.plan.warmUp, WARM_LIMIT.workload)
+  await served(server, WARM.workload, bench.plan.warmUp, (bench.plan.warmLimit ?? WARM_LIMIT).workload)
   const before = await server.usage()
   await sleep(bench.plan.measured)
   const after = await server.usage()

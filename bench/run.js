@@ -18,6 +18,8 @@ const { report } = require('./report')
 const { runScale } = require('./scale')
 const { WORKLOADS } = require('./workloads')
 
+const QUICK = { without: ['mixed', 'cookie-session'] }
+
 /**
  * How often all is repeated, for how long each server and each workload is warmed up at least, and how long it is measured; and
  * what is left out: what follows from the other workloads, and what is there for scale. Units: milliseconds.
@@ -25,8 +27,8 @@ const { WORKLOADS } = require('./workloads')
  * A quick look takes less than two minutes, at all drivers as at one.
  */
 const PLANS = {
-  glance: { rounds: 1, start: 1500, warmUp: 200, measured: 500, without: ['mixed', 'cookie-session'] },
-  quick: { rounds: 3, start: 2500, warmUp: 400, measured: 800, without: ['mixed', 'cookie-session'] },
+  glance: { ...QUICK, rounds: 1, start: 500, warmUp: 100, measured: 400, warmLimit: { start: 2500, workload: 800 } },
+  quick: { ...QUICK, rounds: 3, start: 2500, warmUp: 400, measured: 800 },
   full: { rounds: 7, start: 3000, warmUp: 500, measured: 3000, without: [] },
 }
 
