@@ -1,7 +1,7 @@
 //! Calls that come at the same time, asked as one: a server answers many in one trip for hardly more than one costs.
 //!
 //! Knows neither what is asked nor whom. The first of those that come in one turn of the pool's thread asks for them all. Nobody waits
-//! for a later turn: that made groups larger, and nothing cheaper (ARCHITECTURE.md).
+//! for a later turn: that made nothing cheaper (ARCHITECTURE.md).
 
 pub(super) mod calls;
 
