@@ -337,3 +337,9 @@ export declare function useDriver(engine: number, method: Text, id: Text, text?:
  *   yet, so that `settleSession` lets it count at once
  */
 export declare function visitSession(engine: number, cookie?: Text | undefined | null, verified?: Text | undefined | null): number
+
+/**
+ * Lets this environment's event loop watch the sockets of drivers from now on. To be called in Node alone: what else has
+ * Node's interface need not have libuv, whatever it seems to have.
+ */
+export declare function watchSockets(): void

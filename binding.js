@@ -887,3 +887,4 @@ module.exports.unlockSession = nativeBinding.unlockSession
 module.exports.unsign = nativeBinding.unsign
 module.exports.useDriver = nativeBinding.useDriver
 module.exports.visitSession = nativeBinding.visitSession
+module.exports.watchSockets = nativeBinding.watchSockets

@@ -12,6 +12,11 @@ const native = require('./native')
 const { toError } = require('./errors')
 const { callHandler, callCodec, numberOf } = require('./handlers')
 
+// Other runtimes have libuv's functions by name only.
+if (process.versions.uv !== undefined && process.versions.bun === undefined && process.versions.deno === undefined) {
+  native.watchSockets()
+}
+
 /** Longest delay a timer takes. Units: milliseconds. */
 const FOREVER = 0x7fffffff
 

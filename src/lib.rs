@@ -30,6 +30,7 @@ pub mod worker;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod event_loop;
 pub mod panics;
 mod recent;
 pub mod session_id;

@@ -4,6 +4,7 @@
 //! Knows nothing of sessions. Drivers hand their lane closures, or futures to the pool; whoever polls the reply decides
 //! where it goes on. The threads belong to one pool for the whole process, started when it is first needed.
 
+mod in_place;
 mod outbox;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio::time::error::Elapsed;
 
+pub use self::in_place::{BLOCKED, GRACE, in_place};
 pub use self::outbox::{Batch, collect, gather, gathers, send, when_idle};
 use self::outbox::{Task, hand_over};
 use crate::error::{Code, Error, Result};
@@ -85,6 +87,13 @@ pub fn spawn<T: Send + 'static>(
             panics::take();
             error(Panicked)
         })
+    }
+}
+
+/// Does `work` on the pool's own thread, where there is one.
+pub fn go_on(work: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(pool) = pool() {
+        pool.spawn(work);
     }
 }
 

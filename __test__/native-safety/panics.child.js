@@ -15,6 +15,7 @@ const { MemoryStore } = require('express-session')
 
 const { Response } = require('./fake')
 const { MapHandler } = require('./map-handler')
+const { REDIS_URL } = require('../../torture/redis')
 
 const [, , driver, folder] = process.argv
 const ROOT = path.join(__dirname, '..', '..')
@@ -28,6 +29,8 @@ const FOREVER = 0xffffffff
 const OWN = ['allocatedBytes', 'allocations', 'panicAt', 'panicsLeft', 'pointsPassed', 'takePanic', 'traceAllocations']
 
 const { panicAt, panicsLeft, pointsPassed } = binding
+/** Where the driver's server is, if it has one. */
+const CONNECTION = driver === 'redis' ? { connection: { url: REDIS_URL, prefix: process.env.PREFIX } } : {}
 /** The function whose next calls panic. */
 let armed
 /** What was met that must not be: by what panicked, sentences. */
@@ -90,6 +93,8 @@ function take(error, where) {
   if (error instanceof SessionError && error.code === 'ERR_SESSION_LOCK_TIMEOUT' && /connection closed/.test(error.message)) return
   // Those that take turns have little time, for leases that are not released have to run out.
   if (where.startsWith('in turns') && ['ERR_SESSION_TIMEOUT', 'ERR_SESSION_LOCK_LOST'].includes(error.code)) return
+  // A connection that cannot be read for a panic is a broken one.
+  if (armed.name === 'socket' && ['ERR_SESSION_READ', 'ERR_SESSION_WRITE', 'ERR_SESSION_TIMEOUT'].includes(error.code)) return
   // What a detached session lost is reported too.
   const isLoss = error instanceof SessionError && error.code === 'ERR_SESSION_WRITE' && /could not be read/.test(error.message)
   if (!isOurs && !isLoss) complain(`${where} gave ${error && error.code} ${error && error.stack} ${error && error.cause}`)
@@ -125,7 +130,10 @@ function within(where, begin) {
   })
 }
 
-const config = (more) => ({ secret: SECRET, driver, files: folder, lottery: [1, 1], lifetime: 600000, ...more })
+function config(more) {
+  const own = { secret: SECRET, driver, files: folder, lottery: [1, 1], lifetime: 600000, ...more }
+  return own.driver === driver ? { ...own, ...CONNECTION } : own
+}
 
 /** A NodeSession over the driver, which reports nothing but its own fault. */
 function make(more, where = '') {
@@ -331,6 +339,7 @@ async function useSessions() {
 async function useMakers() {
   attempt('builtInAdapters', () => require('../../lib/native').builtInAdapters())
   attempt('impliedDriver', () => require('../../lib/native').impliedDriver({ connection: 'sqlite:s.db' }))
+  attempt('watchSockets', () => require('../../lib/native').watchSockets())
   attempt('errorCodes', () => require('../../lib/native').errorCodes())
   attempt('compileTrust', () => compileTrust('loopback')('127.0.0.1', 0))
   attempt('compileTrust refuses', () => {
@@ -418,7 +427,7 @@ async function tour() {
   await useLocks(first?.cookie)
   await useFresh(first?.cookie)
   await useHandler()
-  const own = { driver: driver === 'custom' ? 'memory' : driver, files: folder, lottery: [1, 1], secret: SECRET }
+  const own = { driver: driver === 'custom' ? 'memory' : driver, files: folder, ...CONNECTION, lottery: [1, 1], secret: SECRET }
   await useRecords(own, { attempt, within, take })
   await logOut()
   if (driver === 'custom') await useLate()

@@ -8,9 +8,12 @@ const path = require('path')
 
 const { Response } = require('./fake')
 const { MapHandler } = require('./map-handler')
+const { REDIS_URL } = require('../../torture/redis')
 
 const ROOT = path.join(__dirname, '..', '..')
 const SECRET = 'a secret of more than thirty-two characters'
+/** Where there is no Redis nothing is saved there. What is saved goes by itself soon. */
+const REDIS = { connection: { url: REDIS_URL, prefix: 'node-session-saver:' }, lifetime: 10000 }
 
 /** Random numbers that come again with the same seed: the next one below `limit`. */
 function random(seed) {
@@ -61,6 +64,7 @@ function save(folder, next) {
     make('file', folder),
     make('file', folder, { durability: 'disk', encrypt: true, files: path.join(folder, 'sealed') }),
     make('database', folder),
+    make('redis', folder, REDIS),
     make('custom', folder),
     make('custom', folder, { handler: never, saveTimeout: 20 + next(50) }),
   ]

@@ -3,18 +3,20 @@
 //! Every operation is polled on the JavaScript thread, at once when it is begun. What cannot be answered on the spot is
 //! polled again when a driver's thread wakes it; one wake-up of JavaScript serves all operations that are ready.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 
 use napi::Status;
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{Function, JsValue as _};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
-use super::js::{Kept, Scope};
+use super::event_loop;
+use super::js::{Js, Kept, Scope};
 use super::registry::Realm;
 use crate::clock::Millis;
 use crate::driver::Page;
@@ -53,12 +55,24 @@ type Operation = Pin<Box<dyn Future<Output = Reply>>>;
 
 /// Which operations are ready to go on; shared with the threads that wake them.
 struct Ready {
+    /// The thread of JavaScript.
+    thread: ThreadId,
+    /// The engine's number there, and the function that wakes it.
+    wake_up: OnceLock<(u32, WakeUp)>,
     numbers: Mutex<Vec<u32>>,
     is_signalled: AtomicBool,
-    wake_up: OnceLock<WakeUp>,
 }
 
 impl Ready {
+    fn new() -> Self {
+        Self {
+            thread: thread::current().id(),
+            wake_up: OnceLock::new(),
+            numbers: Mutex::default(),
+            is_signalled: AtomicBool::new(false),
+        }
+    }
+
     fn push(self: Arc<Self>, number: u32) {
         self.numbers
             .lock()
@@ -70,7 +84,11 @@ impl Ready {
     }
 
     fn signal(&self) {
-        if let Some(wake_up) = self.wake_up.get() {
+        let Some((engine, wake_up)) = self.wake_up.get() else {
+            return;
+        };
+        let is_own = || thread::current().id() == self.thread;
+        if !(event_loop::is_listening() && is_own() && event_loop::hear(*engine)) {
             wake_up.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
@@ -141,6 +159,8 @@ pub struct Engine {
     /// Gives a handler object its number, 1 or more.
     pub number_of: Kept,
     operations: RefCell<Operations>,
+    /// The function that is called when operations are ready to go on.
+    wake_up: OnceCell<Kept>,
     ready: Arc<Ready>,
 }
 
@@ -160,11 +180,6 @@ impl Engine {
         call_codec: Kept,
         number_of: Kept,
     ) -> Self {
-        let ready = Ready {
-            numbers: Mutex::default(),
-            is_signalled: AtomicBool::new(false),
-            wake_up: OnceLock::new(),
-        };
         Engine {
             manager,
             scope,
@@ -173,18 +188,29 @@ impl Engine {
             call_codec,
             number_of,
             operations: RefCell::default(),
-            ready: Arc::new(ready),
+            wake_up: OnceCell::new(),
+            ready: Arc::new(Ready::new()),
         }
     }
 
-    /// Sets the function through which driver threads wake JavaScript.
-    pub fn set_wake_up(&self, function: Function<(), ()>) -> napi::Result<()> {
+    /// Sets the function that is called when operations are ready to go on. `number` is the engine's.
+    pub fn set_wake_up(&self, number: u32, function: Function<(), ()>) -> napi::Result<()> {
         let wake_up = function
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .build()?;
-        let _ = self.ready.wake_up.set(wake_up);
+        let _ = self.ready.wake_up.set((number, wake_up));
+        if let Ok(function) = Kept::new(self.scope, Js(function.raw())) {
+            let _ = self.wake_up.set(function);
+        }
         Ok(())
+    }
+
+    /// Calls that function, from a turn of the event loop in which no JavaScript runs.
+    pub fn call_back(&self) {
+        if let Some(wake_up) = self.wake_up.get() {
+            event_loop::call_back(self.scope, wake_up);
+        }
     }
 
     /// Begins an operation: its reply if it is at hand, or the number under which it goes on. What it asks of servers goes out
@@ -303,11 +329,7 @@ mod tests {
 
     #[test]
     fn a_panic_while_the_list_of_ready_operations_is_held_does_not_end_it() {
-        let ready = Arc::new(Ready {
-            numbers: Mutex::default(),
-            is_signalled: AtomicBool::new(false),
-            wake_up: OnceLock::new(),
-        });
+        let ready = Arc::new(Ready::new());
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let _held = ready.numbers.lock();
             std::panic::resume_unwind(Box::new("a panic"));

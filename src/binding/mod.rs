@@ -16,6 +16,7 @@ mod cookie;
 mod cork;
 mod direct;
 mod engine;
+mod event_loop;
 #[cfg(feature = "faults")]
 mod faults;
 mod handler;

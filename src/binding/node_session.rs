@@ -124,8 +124,11 @@ impl NodeSession {
     /// Sets the function that is called when operations are ready for `runOperations`.
     #[napi(catch_unwind)]
     pub fn on_wake_up(&self, function: Function<'_, (), ()>) -> napi::Result<()> {
-        match self.number.and_then(registry::engine) {
-            Some(engine) => engine.set_wake_up(function),
+        let Some(number) = self.number else {
+            return Ok(());
+        };
+        match registry::engine(number) {
+            Some(engine) => engine.set_wake_up(number, function),
             None => Ok(()),
         }
     }

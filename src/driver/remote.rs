@@ -17,6 +17,7 @@ use super::{
 };
 use crate::clock::{Millis, is_idle};
 use crate::error::{Code, Error, Result, io_name};
+use crate::event_loop;
 use crate::panics::point;
 use crate::session_id::SessionId;
 use crate::worker;
@@ -71,6 +72,8 @@ pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 pub(super) trait Server: Send + Sync + 'static {
     /// What messages call it, such as `Redis`.
     const NAME: &'static str;
+    /// It is asked on the thread whose call it is, where that has an event loop for its sockets.
+    const IS_ASKED_IN_PLACE: bool = false;
 
     /// The record, however long it has been idle. One with a payload of more than `most` bytes is `too_large`, and does not
     /// come over the network.
@@ -172,7 +175,7 @@ impl<S: Server> Remote<S> {
         }
     }
 
-    /// Lets a call run on the pool. It goes on when nobody waits for its answer any more, but not past its limit: what a
+    /// Lets a call run. It goes on when nobody waits for its answer any more, but not past its limit: what a
     /// server has begun to do is not undone by looking away.
     fn ask<T: Send + 'static>(
         &self,
@@ -193,13 +196,20 @@ impl<S: Server> Remote<S> {
             point("worker");
             outcome
         };
-        let asked = worker::spawn(patience, call.map(done));
-        Answer::later(async move {
-            match asked.await? {
-                Some(outcome) => outcome.map_err(|failure| failure.into_error(does, S::NAME)),
-                None => Err(late(does, S::NAME)),
-            }
-        })
+        let call = call.map(done);
+        if S::IS_ASKED_IN_PLACE && event_loop::is_there() {
+            let asked = worker::in_place(patience, call);
+            return Answer::later(asked.map(move |asked| Self::told(does, asked)));
+        }
+        let asked = worker::spawn(patience, call);
+        Answer::later(asked.map(move |asked| Self::told(does, asked)))
+    }
+
+    fn told<T>(does: Does, asked: Result<Option<Outcome<T>>>) -> Result<T> {
+        match asked? {
+            Some(outcome) => outcome.map_err(|failure| failure.into_error(does, S::NAME)),
+            None => Err(late(does, S::NAME)),
+        }
     }
 
     fn fits(&self, payload: &str) -> Result<()> {

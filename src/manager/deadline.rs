@@ -11,13 +11,10 @@ use super::timer::Timer;
 use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
 use crate::panics::caught;
+use crate::worker::{BLOCKED, GRACE};
 
 /// Operations of one manager that may wait for storage at the same time. Each of them holds a response and a session.
 const MOST_UNDER_WAY: usize = 10_000;
-/// A deadline that is noticed later than this was missed because the thread had other things to do.
-const BLOCKED: Millis = Millis(50);
-/// What an operation is given then, once: its answer may have come in time and lie behind the deadline's own wake-up.
-const GRACE: Millis = Millis(100);
 
 impl Manager {
     /// Does `work`, but gives it up when it has not ended after `limit`.

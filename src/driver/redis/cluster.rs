@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::select_ok;
-use redis::{Value, cmd};
 
 use super::dial::Target;
 use super::fault::{Fault, Said};
 use super::link::{Common, Link};
+use super::resp::{Command, Value};
 use super::value::{number_of, text_of};
 use crate::config::Address;
 
@@ -199,7 +199,7 @@ impl Cluster {
 }
 
 async fn told_by(place: &Place, link: &Arc<Link>) -> Result<Vec<Option<Place>>, Fault> {
-    let told = link.send(cmd("CLUSTER").arg("SLOTS")).await?;
+    let told = link.send(&Command::new("CLUSTER").with("SLOTS")).await?;
     let owners = owners_in(&told, &place.0);
     let none = || Fault::unsent("the servers have no slots", Some("CLUSTERDOWN"));
     let has_some = |owners: &Vec<Option<Place>>| owners.iter().any(Option::is_some);
@@ -210,24 +210,21 @@ async fn told_by(place: &Place, link: &Arc<Link>) -> Result<Vec<Option<Place>>, 
 ///
 /// Shape: a list of `[first slot, last slot, [host, port, …], replicas…]`. A host that is not told is the one that was asked.
 fn owners_in(told: &Value, asked: &str) -> Option<Vec<Option<Place>>> {
-    let Value::Array(ranges) = told else {
+    let Value::List(ranges) = told else {
         return None;
     };
     let mut owners = vec![None; usize::from(SLOTS)];
     for range in ranges {
-        let Value::Array(parts) = range else {
+        let Value::List(parts) = range else {
             return None;
         };
-        let [first, last, Value::Array(primary), ..] = parts.as_slice() else {
+        let [first, last, Value::List(primary), ..] = parts.as_slice() else {
             return None;
         };
         let host = primary.first().and_then(text_of);
-        let host = host.filter(|host| !host.is_empty() && host != "?");
+        let host = host.filter(|host| !matches!(*host, "" | "?"));
         let port = primary.get(1).and_then(number_of)?;
-        let place = (
-            host.unwrap_or_else(|| asked.to_owned()),
-            u16::try_from(port).ok()?,
-        );
+        let place = (host.unwrap_or(asked).to_owned(), u16::try_from(port).ok()?);
         let first = usize::try_from(number_of(first)?).ok()?;
         let last = usize::try_from(number_of(last)?).ok()?;
         owners.get_mut(first..=last)?.fill(Some(place));
@@ -263,17 +260,17 @@ mod tests {
 
     #[test]
     fn slots_are_read_as_servers_tell_them() {
-        let text = |text: &str| Value::BulkString(text.into());
+        let text = |text: &str| Value::Text(text.into());
         let range = |first, last, host| {
-            let primary = Value::Array(vec![host, Value::Int(7000), text("id")]);
-            Value::Array(vec![
+            let primary = Value::List(vec![host, Value::Int(7000), text("id")]);
+            Value::List(vec![
                 Value::Int(first),
                 Value::Int(last),
                 primary.clone(),
                 primary,
             ])
         };
-        let told = Value::Array(vec![
+        let told = Value::List(vec![
             range(0, 99, text("a")),
             range(101, 16_383, Value::Nil),
         ]);
@@ -286,7 +283,7 @@ mod tests {
             range(0, 16_384, text("a")),
             Value::Nil,
         ] {
-            assert!(owners_in(&Value::Array(vec![odd]), "b").is_none());
+            assert!(owners_in(&Value::List(vec![odd]), "b").is_none());
         }
     }
 }

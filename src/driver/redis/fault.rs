@@ -2,12 +2,7 @@
 //!
 //! Only sorts errors; what is done about one is decided by who asked.
 
-use std::error::Error as _;
-use std::io;
-use std::sync::Arc;
-
-use redis::{RedisError, ServerError, Value};
-
+use super::resp::Value;
 use crate::driver::remote::{Failure, Reason};
 
 /// Why a command has no answer.
@@ -120,38 +115,13 @@ fn inner_of(text: &str) -> Option<(&str, &str)> {
     inner.split_once(' ')
 }
 
-impl From<ServerError> for Fault {
-    fn from(error: ServerError) -> Self {
-        Fault::Said(Said::new(error.code(), error.details().unwrap_or_default()))
-    }
-}
-
-impl From<RedisError> for Fault {
-    fn from(error: RedisError) -> Self {
-        if let Some(code) = error.code() {
-            return Fault::Said(Said::new(code, error.detail().unwrap_or_default()));
-        }
-        let io = error.source().and_then(|source| {
-            let shared = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>();
-            shared.map_or_else(
-                || source.downcast_ref::<io::Error>(),
-                |shared| shared.downcast_ref::<io::Error>(),
-            )
-        });
-        Fault::Lost(match io {
-            Some(io) => Reason::of_io(io),
-            None => Reason {
-                message: format!("the connection cannot be used: {}", error.category()),
-                code: None,
-            },
-        })
-    }
-}
-
-/// An answer, in which an error is none.
+/// An answer; a refusal is none.
 pub(super) fn answered(value: Value) -> Result<Value, Fault> {
     match value {
-        Value::ServerError(error) => Err(error.into()),
+        Value::Refusal(said) => {
+            let (code, text) = said.split_once(' ').unwrap_or((&said, ""));
+            Err(Fault::Said(Said::new(code, text)))
+        }
         value => Ok(value),
     }
 }

@@ -3,19 +3,19 @@
 //! Sends one command and gives its answer. Which server a key is on, and what a refusal means, is `nodes.rs`'s matter.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, Value, cmd};
 
 use super::dial::{Access, Target};
-use super::fault::{Fault, answered};
+use super::fault::Fault;
 use super::policy::Policy;
+use super::resp::{Command, Value};
+use super::wire::Wire;
+use crate::worker;
 
 /// A connection on which nothing has come back for this long, though something was asked, leads nowhere.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -42,20 +42,19 @@ enum State {
     /// One is being made, whoever waits for it.
     Connecting(Attempt),
     /// There is one.
-    Up(Live),
+    Up(Arc<Live>),
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<Live, Fault>>>;
+type Attempt = Shared<BoxFuture<'static, Result<Arc<Live>, Fault>>>;
 
 /// A connection in use.
-#[derive(Clone)]
-struct Live {
-    connection: MultiplexedConnection,
+pub(super) struct Live {
+    pub(super) wire: Wire,
     /// When it was made.
     since: Instant,
     /// When the oldest question was asked that was given up without an answer, and none has come since. Units: milliseconds
     /// after `since`, or `NONE`.
-    unanswered: Arc<AtomicI64>,
+    unanswered: AtomicI64,
 }
 
 impl Link {
@@ -68,40 +67,28 @@ impl Link {
     }
 
     /// What the server answers.
-    pub(super) async fn send(self: &Arc<Self>, command: &Cmd) -> Result<Value, Fault> {
-        self.through(|mut connection| async move {
-            connection
-                .send_packed_command(command)
-                .await
-                .map_err(Fault::from)
-        })
-        .await
+    pub(super) async fn send(self: &Arc<Self>, command: &Command<'_>) -> Result<Value, Fault> {
+        self.through(&[command]).await
     }
 
     /// The same of a server that takes over the key's slot just now.
-    pub(super) async fn send_asking(self: &Arc<Self>, command: &Cmd) -> Result<Value, Fault> {
-        let mut both = Pipeline::with_capacity(2);
-        both.add_command(cmd("ASKING")).add_command(command.clone());
-        self.through(|mut connection| async move {
-            let answers = connection.send_packed_commands(&both, 0, 2).await?;
-            let last = answers.into_iter().next_back();
-            last.ok_or_else(|| Fault::unsent("the server gave no answer", None))
-        })
-        .await
+    pub(super) async fn send_asking(
+        self: &Arc<Self>,
+        command: &Command<'_>,
+    ) -> Result<Value, Fault> {
+        self.through(&[&Command::new("ASKING"), command]).await
     }
 
-    async fn through<F: Future<Output = Result<Value, Fault>>>(
-        self: &Arc<Self>,
-        ask: impl FnOnce(MultiplexedConnection) -> F,
-    ) -> Result<Value, Fault> {
+    async fn through(self: &Arc<Self>, commands: &[&Command<'_>]) -> Result<Value, Fault> {
         let live = self.live().await?;
+        live.wire.settle();
         let mut watch = Watch {
             link: self,
             live: &live,
             begun: Instant::now(),
             is_answered: false,
         };
-        let answer = ask(live.connection.clone()).await.and_then(answered);
+        let answer = live.wire.ask_in_a_row(commands).await;
         watch.is_answered = true;
         match &answer {
             Err(Fault::Lost(_) | Fault::Unsent(_)) => self.drop_connection(&live),
@@ -111,13 +98,13 @@ impl Link {
     }
 
     /// The connection; made if there is none. All who ask meanwhile wait for the same attempt, which goes on when they do not.
-    async fn live(self: &Arc<Self>) -> Result<Live, Fault> {
+    async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Fault> {
         let attempt = match &mut *self.state() {
             State::Up(live) => return Ok(live.clone()),
             State::Connecting(attempt) => attempt.clone(),
             state @ State::Idle => {
                 let attempt = self.clone().connect().boxed().shared();
-                tokio::spawn(attempt.clone());
+                worker::go_on(attempt.clone().map(drop));
                 *state = State::Connecting(attempt.clone());
                 attempt
             }
@@ -125,20 +112,20 @@ impl Link {
         attempt.await
     }
 
-    async fn connect(self: Arc<Self>) -> Result<Live, Fault> {
+    async fn connect(self: Arc<Self>) -> Result<Arc<Live>, Fault> {
         let ending = Ending(&self);
         let access = &self.common.access;
-        let connection = tokio::time::timeout(2 * access.patience, self.target.dial(access)).await;
+        let wire = tokio::time::timeout(2 * access.patience, self.target.dial(access)).await;
         let late = |_| Fault::unsent("the server does not answer", Some("ETIMEDOUT"));
-        let connection = connection.map_err(late)??;
-        let live = Live {
-            connection,
+        let wire = wire.map_err(late)??;
+        let live = Arc::new(Live {
+            wire,
             since: Instant::now(),
-            unanswered: Arc::new(AtomicI64::new(NONE)),
-        };
+            unanswered: AtomicI64::new(NONE),
+        });
         *self.state() = State::Up(live.clone());
         drop(ending);
-        self.common.policy.look_at(live.connection.clone());
+        self.common.policy.look_at(live.clone());
         Ok(live)
     }
 
@@ -151,10 +138,9 @@ impl Link {
     }
 
     /// The same, unless another has been made already.
-    fn drop_connection(&self, dropped: &Live) {
+    fn drop_connection(&self, dropped: &Arc<Live>) {
         let mut state = self.state();
-        let is_it = |live: &Live| Arc::ptr_eq(&live.unanswered, &dropped.unanswered);
-        if matches!(&*state, State::Up(live) if is_it(live)) {
+        if matches!(&*state, State::Up(live) if Arc::ptr_eq(live, dropped)) {
             *state = State::Idle;
         }
     }
@@ -180,7 +166,7 @@ impl Drop for Ending<'_> {
 /// Watches over a question. Given up without an answer, it may find that the connection leads nowhere.
 struct Watch<'l> {
     link: &'l Link,
-    live: &'l Live,
+    live: &'l Arc<Live>,
     begun: Instant,
     is_answered: bool,
 }

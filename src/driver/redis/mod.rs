@@ -16,22 +16,23 @@ mod fault;
 mod link;
 mod nodes;
 mod policy;
+mod resp;
 mod scripts;
 mod sentinel;
 #[cfg(test)]
 mod tests;
 mod value;
 mod walk;
+mod wire;
 
 use std::sync::Arc;
-
-use redis::Value;
 
 use self::dial::Access;
 use self::fault::Fault;
 use self::link::Common;
 use self::nodes::Nodes;
 use self::policy::Policy;
+use self::resp::Value;
 use self::scripts::Script;
 use self::value::{number_of, payload_of, text_of};
 use self::walk::{Pass, Place};
@@ -151,7 +152,7 @@ impl RedisServer {
 fn fields<const N: usize>(given: Value, most: usize) -> Outcome<[Value; N]> {
     match given {
         Value::Int(_) => Err(Failure::Unusable(too_large(most))),
-        Value::Array(fields) => fields.try_into().map_err(|_| corrupt()),
+        Value::List(fields) => fields.try_into().map_err(|_| corrupt()),
         _ => Err(corrupt()),
     }
 }
@@ -176,6 +177,7 @@ fn corrupt() -> Failure {
 
 impl Server for RedisServer {
     const NAME: &'static str = "Redis";
+    const IS_ASKED_IN_PLACE: bool = true;
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
         let (key, limit) = (self.key(id), most.to_string());

@@ -5,12 +5,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, Value};
-
 use super::cluster::{Cluster, Slot};
 use super::dial::Target;
 use super::fault::Fault;
 use super::link::{Common, Link};
+use super::resp::{Command, Value};
 use super::scripts::{Form, Script};
 use crate::config::Topology;
 
@@ -79,24 +78,24 @@ impl Nodes {
         key: &str,
         arguments: &[&[u8]],
     ) -> Result<Value, Fault> {
-        let slot = Slot::of(key);
-        let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut form = Form::Digest;
         let mut asked: Option<Arc<Link>> = None;
         let mut detours = 0;
+        let mut refused = None;
         loop {
             let command = script.command(form, key, arguments);
-            let fault = match self.send(slot, asked.as_ref(), &command).await {
+            let fault = match self.send(key, asked.as_ref(), &command).await {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
             detours += 1;
-            match self.remedy(slot, form, &fault) {
+            let since = *refused.get_or_insert_with(Instant::now);
+            match self.remedy(key, form, &fault) {
                 Remedy::Again if detours < MOST_DETOURS => asked = None,
                 Remedy::Text if detours < MOST_DETOURS => form = Form::Text,
                 Remedy::Ask(link) if detours < MOST_DETOURS => asked = Some(link),
-                Remedy::Wait if begun.elapsed() + pause < MOST_WAIT => {
+                Remedy::Wait if since.elapsed() + pause < MOST_WAIT => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     asked = None;
@@ -108,18 +107,18 @@ impl Nodes {
 
     async fn send(
         &self,
-        slot: Slot,
+        key: &str,
         asked: Option<&Arc<Link>>,
-        command: &Cmd,
+        command: &Command<'_>,
     ) -> Result<Value, Fault> {
         match (asked, self) {
             (Some(link), _) => link.send_asking(command).await,
             (None, Nodes::One(link)) => link.send(command).await,
-            (None, Nodes::Many(cluster)) => cluster.link(slot).await?.send(command).await,
+            (None, Nodes::Many(cluster)) => cluster.link(Slot::of(key)).await?.send(command).await,
         }
     }
 
-    fn remedy(&self, slot: Slot, form: Form, fault: &Fault) -> Remedy {
+    fn remedy(&self, key: &str, form: Form, fault: &Fault) -> Remedy {
         let Fault::Said(said) = fault else {
             if let Nodes::Many(cluster) = self {
                 cluster.doubt();
@@ -138,7 +137,7 @@ impl Nodes {
                 cluster.doubt();
                 Remedy::Wait
             }
-            ("MOVED", Nodes::Many(cluster)) if cluster.moved(slot, said) => Remedy::Again,
+            ("MOVED", Nodes::Many(cluster)) if cluster.moved(Slot::of(key), said) => Remedy::Again,
             ("ASK", Nodes::Many(cluster)) => match cluster.asked(said) {
                 Some(link) => Remedy::Ask(link),
                 None => Remedy::Nothing,

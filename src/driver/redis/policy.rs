@@ -5,8 +5,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redis::aio::MultiplexedConnection;
-use redis::{Value, cmd};
+use super::fault::Fault;
+use super::link::Live;
+use super::resp::{Command, Value};
+use super::value::text_of;
 
 /// What is known of the policy.
 #[derive(Clone, Debug, Default)]
@@ -21,20 +23,17 @@ struct Known {
 
 impl Policy {
     /// Asks the server behind a new connection, beside what else is asked of it.
-    pub(super) fn look_at(&self, mut connection: MultiplexedConnection) {
+    pub(super) fn look_at(&self, live: Arc<Live>) {
         if self.0.is_asked.swap(true, Ordering::Relaxed) {
             return;
         }
         let known = self.0.clone();
         tokio::spawn(async move {
             // Unlike `CONFIG GET`, hosted servers allow this.
-            let told = connection
-                .send_packed_command(cmd("INFO").arg("memory"))
-                .await;
+            let told = live.wire.ask(&Command::new("INFO").with("memory")).await;
             match told.map(|told| policy_in(&told)) {
                 Ok(Some(policy)) => known.note(&policy),
-                Ok(None) => {}
-                Err(error) if error.code().is_some() => {}
+                Ok(None) | Err(Fault::Said(_)) => {}
                 // The connection broke: the next one tells.
                 Err(_) => known.is_asked.store(false, Ordering::Relaxed),
             }
@@ -67,12 +66,7 @@ impl Known {
 
 /// The value of the line `maxmemory_policy:…`.
 fn policy_in(told: &Value) -> Option<String> {
-    let text = match told {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?,
-        Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,
-        _ => return None,
-    };
-    let policy = text
+    let policy = text_of(told)?
         .lines()
         .find_map(|line| line.strip_prefix("maxmemory_policy:"))?;
     Some(policy.trim().to_owned())
@@ -86,7 +80,7 @@ mod tests {
     fn a_policy_that_evicts_is_told_once() {
         let policy = Policy::default();
         let told = "# Memory\r\nused_memory:1\r\nmaxmemory_policy:allkeys-lru\r\n";
-        let found = policy_in(&Value::BulkString(told.into())).unwrap();
+        let found = policy_in(&Value::Text(told.into())).unwrap();
         policy.0.note(&found);
         assert!(policy.take_warning().unwrap().contains("`allkeys-lru`"));
         assert_eq!(policy.take_warning(), None);

@@ -7,8 +7,9 @@
 
 use std::sync::OnceLock;
 
-use redis::{Cmd, cmd};
 use sha1::{Digest, Sha1};
+
+use super::resp::Command;
 
 /// A script. Servers know it by the digest of its text once they have run it.
 #[derive(Debug)]
@@ -40,20 +41,19 @@ impl Script {
     }
 
     /// The command that runs it on a key.
-    pub(super) fn command(&self, form: Form, key: &str, arguments: &[&[u8]]) -> Cmd {
-        let mut command = match form {
-            Form::Digest => cmd("EVALSHA"),
-            Form::Text => cmd("EVAL"),
+    pub(super) fn command<'t>(
+        &'t self,
+        form: Form,
+        key: &'t str,
+        arguments: &[&'t [u8]],
+    ) -> Command<'t> {
+        let (name, script) = match form {
+            Form::Digest => ("EVALSHA", self.digest()),
+            Form::Text => ("EVAL", self.text),
         };
-        command.arg(match form {
-            Form::Digest => self.digest(),
-            Form::Text => self.text,
-        });
-        command.arg(1).arg(key);
-        for argument in arguments {
-            command.arg(*argument);
-        }
-        command
+        let command = Command::new(name).with(script).with("1").with(key);
+        let arguments = arguments.iter();
+        arguments.fold(command, |command, argument| command.with_bytes(argument))
     }
 }
 

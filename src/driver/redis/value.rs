@@ -4,14 +4,12 @@
 
 use std::sync::Arc;
 
-use redis::Value;
+use super::resp::Value;
 
 /// A text.
-pub(super) fn text_of(value: &Value) -> Option<String> {
+pub(super) fn text_of(value: &Value) -> Option<&str> {
     match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
-        Value::Okay => Some("OK".to_owned()),
+        Value::Text(text) => Some(text),
         _ => None,
     }
 }
@@ -27,7 +25,7 @@ pub(super) fn number_of(value: &Value) -> Option<i64> {
 /// A stored payload.
 pub(super) fn payload_of(value: Value) -> Option<Arc<str>> {
     match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).ok().map(Arc::from),
+        Value::Text(text) => Some(text),
         _ => None,
     }
 }

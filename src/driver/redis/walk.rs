@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::join_all;
-use redis::{Value, cmd};
 
 use super::RedisServer;
 use super::fault::Fault;
+use super::resp::{Command, Value};
 use super::scripts::SWEEP;
 use super::value::{number_of, text_of};
 use crate::clock::Millis;
@@ -98,9 +98,9 @@ impl RedisServer {
         };
         let (name, link) = &nodes[at];
         let cursor = if *name == place.node { place.cursor } else { 0 };
-        let mut scan = cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(&self.pattern);
-        scan.arg("COUNT").arg(about.clamp(FEW, MANY));
+        let scan = Command::new("SCAN").with_number(cursor);
+        let scan = scan.with("MATCH").with(&self.pattern).with("COUNT");
+        let scan = scan.with_number(about.clamp(FEW, MANY) as u64);
         let odd = || Fault::unsent("the server's answer to SCAN cannot be read", None);
         let (cursor, ids) = self.scanned(&link.send(&scan).await?).ok_or_else(odd)?;
         let next = match cursor {
@@ -116,10 +116,10 @@ impl RedisServer {
 
     /// The cursor and the ids in an answer to `SCAN`.
     fn scanned(&self, told: &Value) -> Option<(u64, Vec<SessionId>)> {
-        let Value::Array(parts) = told else {
+        let Value::List(parts) = told else {
             return None;
         };
-        let [cursor, Value::Array(keys)] = parts.as_slice() else {
+        let [cursor, Value::List(keys)] = parts.as_slice() else {
             return None;
         };
         let id_in = |key: &Value| {

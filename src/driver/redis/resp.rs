@@ -1,0 +1,321 @@
+//! The protocol: commands to bytes, bytes to answers.
+//!
+//! Speaks RESP2 and RESP3 (<https://redis.io/docs/latest/develop/reference/protocol-spec/>). Knows no connection and no command.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+/// How deep answers may lie in one another. A server's deepest is a list of lists of lists.
+const DEEPEST: u8 = 16;
+/// Most bytes of one text, as servers have it by default (`proto-max-bulk-len`).
+const LONGEST: usize = 512 << 20;
+/// Most parts of one answer.
+const MOST_PARTS: usize = 1 << 24;
+
+/// A command: its name and what follows. Hardly any has more parts than have room here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Command<'t>(SmallVec<[Cow<'t, [u8]>; 9]>);
+
+impl<'t> Command<'t> {
+    pub(super) fn new(name: &'t str) -> Self {
+        Self::default().with(name)
+    }
+
+    pub(super) fn with(self, part: &'t str) -> Self {
+        self.with_bytes(part.as_bytes())
+    }
+
+    pub(super) fn with_bytes(mut self, part: &'t [u8]) -> Self {
+        self.0.push(Cow::Borrowed(part));
+        self
+    }
+
+    pub(super) fn with_number(mut self, number: u64) -> Self {
+        self.0.push(Cow::Owned(number.to_string().into_bytes()));
+        self
+    }
+
+    /// Adds what is sent for it.
+    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
+        let length: usize = self.0.iter().map(|part| part.len() + 16).sum();
+        bytes.reserve(length + 16);
+        write_length(bytes, b'*', self.0.len());
+        for part in &self.0 {
+            write_length(bytes, b'$', part.len());
+            bytes.extend_from_slice(part);
+            bytes.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// By hand, since there are ten in a command, and formatting takes longer than all the rest of it.
+fn write_length(bytes: &mut Vec<u8>, kind: u8, mut length: usize) {
+    let mut line = [0; 24];
+    let mut from = line.len() - 2;
+    line[from..].copy_from_slice(b"\r\n");
+    loop {
+        from -= 1;
+        line[from] = b'0' + (length % 10) as u8;
+        length /= 10;
+        if length == 0 {
+            break;
+        }
+    }
+    line[from - 1] = kind;
+    bytes.extend_from_slice(&line[from - 1..]);
+}
+
+/// An answer, or a part of one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    /// Nothing is there.
+    Nil,
+    /// A whole number; a truth value is 0 or 1.
+    Int(i64),
+    /// A text, also a number that is not whole.
+    Text(Arc<str>),
+    /// Bytes that are no UTF-8.
+    Bytes(Arc<[u8]>),
+    /// A list; a map is one of keys and values in turn.
+    List(Vec<Value>),
+    /// The server refuses. Shape: a word, a space, and what follows.
+    Refusal(Arc<str>),
+    /// The server says something that nobody asked for.
+    Push,
+}
+
+/// Why bytes are no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The rest has not come yet.
+    Unfinished,
+    /// They are no answer at all, and whatever follows makes none.
+    Foreign,
+}
+
+type Read<T> = Result<T, Unread>;
+
+/// The answer with which `bytes` begin, and how many of them it has.
+pub(super) fn read(bytes: &[u8]) -> Read<(Value, usize)> {
+    let mut rest = Rest { bytes, at: 0 };
+    let value = rest.value(0)?;
+    Ok((value, rest.at))
+}
+
+/// What has not been read yet.
+struct Rest<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Rest<'b> {
+    fn value(&mut self, depth: u8) -> Read<Value> {
+        let (kind, line) = self.line()?;
+        Ok(match kind {
+            b'$' | b'=' | b'!' => return self.bulk(kind, line),
+            b'*' | b'~' | b'>' | b'%' | b'|' => return self.list(kind, line, depth),
+            b':' => Value::Int(number(line).ok_or(Unread::Foreign)?),
+            b'+' | b',' | b'(' => text(line),
+            b'-' => refusal(line),
+            b'_' => Value::Nil,
+            b'#' => Value::Int(i64::from(line == b"t")),
+            _ => return Err(Unread::Foreign),
+        })
+    }
+
+    /// A text whose length is told first.
+    fn bulk(&mut self, kind: u8, line: &[u8]) -> Read<Value> {
+        let Some(length) = length(line, LONGEST)? else {
+            return Ok(Value::Nil);
+        };
+        let end = self.at + length;
+        let bytes = self.bytes.get(self.at..end).ok_or(Unread::Unfinished)?;
+        match self.bytes.get(end..end + 2) {
+            Some(b"\r\n") => self.at = end + 2,
+            Some(_) => return Err(Unread::Foreign),
+            None => return Err(Unread::Unfinished),
+        }
+        Ok(match kind {
+            b'!' => refusal(bytes),
+            // Three letters and a colon tell of what kind the text is.
+            b'=' => text(bytes.get(4..).ok_or(Unread::Foreign)?),
+            _ => text(bytes),
+        })
+    }
+
+    fn list(&mut self, kind: u8, line: &[u8], depth: u8) -> Read<Value> {
+        if depth == DEEPEST {
+            return Err(Unread::Foreign);
+        }
+        let Some(length) = length(line, MOST_PARTS)? else {
+            return Ok(Value::Nil);
+        };
+        let parts = match kind {
+            b'%' | b'|' => 2 * length,
+            _ => length,
+        };
+        // A part has three bytes or more: no room is made for more parts than can have come.
+        let room = parts.min((self.bytes.len() - self.at) / 3 + 1);
+        let mut list = Vec::with_capacity(room);
+        for _ in 0..parts {
+            list.push(self.value(depth + 1)?);
+        }
+        match kind {
+            b'>' => Ok(Value::Push),
+            // What is said about the answer that follows.
+            b'|' => self.value(depth + 1),
+            _ => Ok(Value::List(list)),
+        }
+    }
+
+    /// What stands before the next line's end: its first byte, and the rest.
+    fn line(&mut self) -> Read<(u8, &'b [u8])> {
+        let left = &self.bytes[self.at..];
+        let Some(end) = memchr::memchr(b'\r', left) else {
+            return Err(Unread::Unfinished);
+        };
+        match left.get(end + 1) {
+            Some(b'\n') => self.at += end + 2,
+            Some(_) => return Err(Unread::Foreign),
+            None => return Err(Unread::Unfinished),
+        }
+        let (kind, line) = left[..end].split_first().ok_or(Unread::Foreign)?;
+        Ok((*kind, line))
+    }
+}
+
+/// A length that is told; none stands for nothing at all.
+fn length(line: &[u8], most: usize) -> Read<Option<usize>> {
+    match number(line) {
+        Some(-1) => Ok(None),
+        Some(length) => match usize::try_from(length) {
+            Ok(length) if length <= most => Ok(Some(length)),
+            _ => Err(Unread::Foreign),
+        },
+        None => Err(Unread::Foreign),
+    }
+}
+
+fn number(line: &[u8]) -> Option<i64> {
+    std::str::from_utf8(line).ok()?.parse().ok()
+}
+
+fn text(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::Text(text.into()),
+        Err(_) => Value::Bytes(bytes.into()),
+    }
+}
+
+fn refusal(bytes: &[u8]) -> Value {
+    Value::Refusal(String::from_utf8_lossy(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn whole(text: &str) -> Value {
+        let (value, length) = read(text.as_bytes()).unwrap();
+        assert_eq!(length, text.len());
+        value
+    }
+
+    fn said(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    #[test]
+    fn a_command_is_a_list_of_its_parts() {
+        let mut bytes = b"before".to_vec();
+        let command = Command::new("SET").with("key").with_bytes(b"\xff\r\n");
+        command.with_number(12).write_to(&mut bytes);
+        let told = b"before*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$3\r\n\xff\r\n\r\n$2\r\n12\r\n";
+        assert_eq!(bytes, told);
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_read() {
+        for (told, value) in [
+            ("$-1\r\n", Value::Nil),
+            ("*-1\r\n", Value::Nil),
+            ("_\r\n", Value::Nil),
+            (":-12\r\n", Value::Int(-12)),
+            ("#t\r\n", Value::Int(1)),
+            ("#f\r\n", Value::Int(0)),
+            ("+OK\r\n", said("OK")),
+            ("$0\r\n\r\n", said("")),
+            ("$4\r\na\r\nb\r\n", said("a\r\nb")),
+            ("=7\r\ntxt:abc\r\n", said("abc")),
+            (",1.5\r\n", said("1.5")),
+            ("(12345678901234567890\r\n", said("12345678901234567890")),
+            ("-ERR no\r\n", Value::Refusal("ERR no".into())),
+            ("!6\r\nERR no\r\n", Value::Refusal("ERR no".into())),
+            ("*0\r\n", Value::List(vec![])),
+            (
+                "~2\r\n:1\r\n*1\r\n$1\r\na\r\n",
+                Value::List(vec![Value::Int(1), Value::List(vec![said("a")])]),
+            ),
+            (
+                "%1\r\n+a\r\n:1\r\n",
+                Value::List(vec![said("a"), Value::Int(1)]),
+            ),
+            ("|1\r\n+ttl\r\n:1\r\n+OK\r\n", said("OK")),
+            (">2\r\n+invalidate\r\n_\r\n", Value::Push),
+        ] {
+            assert_eq!(whole(told), value, "{told:?}");
+        }
+        let bytes = Value::Bytes(b"\xff".as_slice().into());
+        assert_eq!(read(b"$1\r\n\xff\r\n"), Ok((bytes, 7)));
+    }
+
+    #[test]
+    fn what_has_not_come_whole_is_waited_for() {
+        let told = "*3\r\n$2\r\nab\r\n:1\r\n|1\r\n+a\r\n+b\r\n-ERR no\r\n";
+        for end in 0..told.len() {
+            assert_eq!(read(&told.as_bytes()[..end]), Err(Unread::Unfinished));
+        }
+        let followed = format!("{told}+OK\r\n");
+        assert_eq!(read(followed.as_bytes()).unwrap().1, told.len());
+    }
+
+    #[test]
+    fn what_is_no_answer_is_not_waited_for() {
+        let deep = "*1\r\n".repeat(usize::from(DEEPEST) + 1);
+        for told in [
+            "HTTP/1.1 400 Bad Request\r\n",
+            "\r\n",
+            ":x\r\n",
+            "$x\r\n",
+            "$-2\r\n",
+            "$1\r\nabc",
+            "$999999999999\r\n",
+            "*99999999999\r\n",
+            "=2\r\nab\r\n",
+            "+a\rb",
+            &deep,
+        ] {
+            assert_eq!(read(told.as_bytes()), Err(Unread::Foreign), "{told:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_at_all_let_it_panic(bytes in "[*$:+~>%|=!,_#(\\-0-9a\r\n]{0,60}") {
+            read(bytes.as_bytes()).ok();
+        }
+
+        #[test]
+        fn any_text_comes_back(texts in proptest::collection::vec(".*", 0..9)) {
+            let mut bytes = Vec::new();
+            let parts = texts.iter().map(|text| Cow::Borrowed(text.as_bytes()));
+            Command(parts.collect()).write_to(&mut bytes);
+            let values = texts.iter().map(|text| said(text)).collect();
+            prop_assert_eq!(read(&bytes), Ok((Value::List(values), bytes.len())));
+        }
+    }
+}

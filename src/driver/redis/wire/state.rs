@@ -1,0 +1,334 @@
+//! What is asked over a connection, and what has come of the answers.
+//!
+//! Reads and writes a socket, as far as that goes at once; never waits.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::task::{Context, Poll, Waker};
+
+use rustls::ClientConnection;
+use smallvec::SmallVec;
+
+use super::socket::Socket;
+use crate::driver::redis::fault::Fault;
+use crate::driver::redis::resp::{self, Command, Unread, Value};
+use crate::driver::remote::Reason;
+
+/// Room for what comes in, at first, and when nothing is left of it.
+const ROOM: usize = 64 << 10;
+/// Room that is kept for what goes out.
+const KEPT: usize = 256 << 10;
+
+#[derive(Default)]
+pub(super) struct State {
+    tls: Option<Box<ClientConnection>>,
+    /// What has not been sent.
+    outgoing: Vec<u8>,
+    /// Somebody tries again to send it after a while.
+    is_retrying: bool,
+    incoming: Incoming,
+    /// By number.
+    questions: Vec<Question>,
+    /// Numbers that no question has.
+    free: Vec<usize>,
+    /// The questions that have no answer, in the order in which they were asked.
+    unanswered: VecDeque<usize>,
+    /// Why it can no longer be used.
+    ended: Option<Reason>,
+}
+
+/// What has come in. Shape: nothing, then what was read but belongs to no whole answer yet, then room.
+#[derive(Default)]
+struct Incoming {
+    bytes: Vec<u8>,
+    from: usize,
+    to: usize,
+}
+
+enum Question {
+    /// There is none of this number.
+    None,
+    /// So many answers come before the one that counts; who asked waits for it.
+    Asked(usize, Option<Waker>),
+    /// Who asked does not want to know any more.
+    GivenUp(usize),
+    Answered(Result<Value, Reason>),
+}
+
+/// Those who are to be woken after one look at a connection.
+pub(super) type Awake = SmallVec<[Waker; 32]>;
+
+impl State {
+    pub(super) fn new(tls: Option<Box<ClientConnection>>) -> Self {
+        State {
+            tls,
+            ..State::default()
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// How many questions have no answer.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// Puts commands among what goes out; gives the number of the question that they are.
+    pub(super) fn ask(&mut self, commands: &[&Command<'_>]) -> Result<usize, Fault> {
+        if let Some(reason) = &self.ended {
+            return Err(Fault::Unsent(reason.clone()));
+        }
+        for command in commands {
+            command.write_to(&mut self.outgoing);
+        }
+        let asked = Question::Asked(commands.len() - 1, None);
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.questions[number] = asked;
+                number
+            }
+            None => {
+                self.questions.push(asked);
+                self.questions.len() - 1
+            }
+        };
+        self.unanswered.push_back(number);
+        Ok(number)
+    }
+
+    /// A question's answer, once.
+    pub(super) fn poll(
+        &mut self,
+        number: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Value, Reason>> {
+        match std::mem::replace(&mut self.questions[number], Question::None) {
+            Question::Answered(answer) => Poll::Ready(answer),
+            Question::Asked(before, _) => {
+                let waker = Some(context.waker().clone());
+                self.questions[number] = Question::Asked(before, waker);
+                Poll::Pending
+            }
+            other => {
+                self.questions[number] = other;
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Nobody wants to know a question's answer any more; its number is another's, as soon as no answer can come.
+    pub(super) fn leave(&mut self, number: usize) {
+        match self.questions[number] {
+            Question::Asked(before, _) => self.questions[number] = Question::GivenUp(before),
+            Question::GivenUp(_) => {}
+            Question::Answered(_) | Question::None => {
+                self.questions[number] = Question::None;
+                self.free.push(number);
+            }
+        }
+    }
+
+    /// Whether there is something that the system did not take. Who is told so tries again.
+    pub(super) fn begins_retrying(&mut self) -> bool {
+        let is_told_already = self.is_retrying;
+        self.is_retrying |= self.has_outgoing();
+        self.is_retrying && !is_told_already
+    }
+
+    /// Tries again; gives whether all of it is gone.
+    pub(super) fn write_again(&mut self, socket: &Socket) -> io::Result<bool> {
+        self.write(socket)?;
+        self.is_retrying = self.has_outgoing();
+        Ok(!self.is_retrying)
+    }
+
+    fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Sends what the system takes.
+    pub(super) fn write(&mut self, socket: &Socket) -> io::Result<()> {
+        let mut sent = 0;
+        let written = loop {
+            let left = &self.outgoing[sent..];
+            let is_encrypted = |tls: &ClientConnection| tls.wants_write();
+            if left.is_empty() && !self.tls.as_deref().is_some_and(is_encrypted) {
+                break Ok(());
+            }
+            let some = match &mut self.tls {
+                None => (&mut &*socket).write(left),
+                Some(tls) => encrypt(tls, left, socket),
+            };
+            match some {
+                Ok(some) => sent += some,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.outgoing.drain(..sent);
+        if self.outgoing.is_empty() {
+            self.outgoing.shrink_to(KEPT);
+        }
+        written
+    }
+
+    /// Reads what has come, and brings the answers in it to their questions.
+    pub(super) fn read(&mut self, socket: &Socket, awake: &mut Awake) -> io::Result<()> {
+        while self.ended.is_none() {
+            let room = self.incoming.room();
+            let length = room.len();
+            let some = match &mut self.tls {
+                None => (&mut &*socket).read(room),
+                Some(tls) => decrypt(tls, room, socket),
+            };
+            match some {
+                Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
+                Ok(some) => {
+                    self.incoming.to += some;
+                    self.take_answers(awake)?;
+                    // What comes next is told anew.
+                    if some < length && self.tls.is_none() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_answers(&mut self, awake: &mut Awake) -> io::Result<()> {
+        while !self.incoming.is_empty() {
+            match resp::read(self.incoming.unread()) {
+                Ok((value, length)) => {
+                    self.incoming.forget(length);
+                    if value != Value::Push {
+                        self.answer(value, awake)?;
+                    }
+                }
+                Err(Unread::Unfinished) => break,
+                Err(Unread::Foreign) => return Err(foreign()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings an answer to the oldest question.
+    fn answer(&mut self, value: Value, awake: &mut Awake) -> io::Result<()> {
+        let number = *self.unanswered.front().ok_or_else(foreign)?;
+        match &mut self.questions[number] {
+            Question::Asked(before, _) | Question::GivenUp(before) if *before > 0 => {
+                *before -= 1;
+                return Ok(());
+            }
+            Question::Asked(_, waker) => {
+                awake.extend(waker.take());
+                self.questions[number] = Question::Answered(Ok(value));
+            }
+            question => {
+                *question = Question::None;
+                self.free.push(number);
+            }
+        }
+        self.unanswered.pop_front();
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, reason: Reason) -> Awake {
+        let mut awake = Awake::new();
+        if self.ended.is_some() {
+            return awake;
+        }
+        for number in self.unanswered.drain(..) {
+            let question = &mut self.questions[number];
+            match std::mem::replace(question, Question::None) {
+                Question::Asked(_, waker) => {
+                    *question = Question::Answered(Err(reason.clone()));
+                    awake.extend(waker);
+                }
+                _ => self.free.push(number),
+            }
+        }
+        self.tls = None;
+        self.outgoing = Vec::new();
+        self.incoming = Incoming::default();
+        self.ended = Some(reason);
+        awake
+    }
+}
+
+fn foreign() -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, "the server's answer cannot be read")
+}
+
+/// Encrypts some of it, and sends what is encrypted; gives how much was taken.
+fn encrypt(tls: &mut ClientConnection, bytes: &[u8], socket: &Socket) -> io::Result<usize> {
+    let taken = tls.writer().write(bytes)?;
+    while tls.wants_write() {
+        match tls.write_tls(&mut &*socket) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && taken > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
+}
+
+/// Reads and decrypts; gives how much came.
+fn decrypt(tls: &mut ClientConnection, room: &mut [u8], socket: &Socket) -> io::Result<usize> {
+    loop {
+        match tls.reader().read(room) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        if tls.read_tls(&mut &*socket)? == 0 {
+            return Ok(0);
+        }
+        tls.process_new_packets().map_err(io::Error::other)?;
+    }
+}
+
+impl Incoming {
+    fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.bytes[self.from..self.to]
+    }
+
+    fn forget(&mut self, length: usize) {
+        self.from += length;
+        if self.is_empty() {
+            (self.from, self.to) = (0, 0);
+            if self.bytes.len() > ROOM {
+                self.bytes = Vec::new();
+            }
+        }
+    }
+
+    /// Room for what comes next.
+    fn room(&mut self) -> &mut [u8] {
+        if self.from > 0 {
+            self.bytes.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+        }
+        if self.to == self.bytes.len() {
+            let doubled = (2 * self.bytes.len()).max(ROOM);
+            self.bytes.resize(doubled, 0);
+        }
+        &mut self.bytes[self.to..]
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a socket that cannot be had fails the test"
+)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Over a pair of sockets, without a server: what is asked, and which answer is whose.
+
+use std::os::unix::net::UnixStream;
+
+use super::*;
+
+/// A connection, and the server's end of it.
+struct Place {
+    state: State,
+    socket: Socket,
+    server: UnixStream,
+}
+
+impl Place {
+    fn new() -> Self {
+        let (own, server) = UnixStream::pair().unwrap();
+        own.set_nonblocking(true).unwrap();
+        server.set_nonblocking(true).unwrap();
+        Place {
+            state: State::new(None),
+            socket: Socket::Unix(own),
+            server,
+        }
+    }
+
+    fn ask(&mut self, commands: &[&str]) -> usize {
+        let commands: Vec<_> = commands.iter().map(|name| Command::new(name)).collect();
+        self.state
+            .ask(&commands.iter().collect::<Vec<_>>())
+            .unwrap()
+    }
+
+    /// The server says something, and it is read.
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        self.server.write_all(text.as_bytes()).unwrap();
+        self.state.read(&self.socket, &mut Awake::new())
+    }
+
+    fn answer(&mut self, number: usize) -> Option<Result<Value, Reason>> {
+        let mut context = Context::from_waker(Waker::noop());
+        match self.state.poll(number, &mut context) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    fn heard(&mut self) -> String {
+        let mut bytes = [0; 1000];
+        let length = self.server.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+}
+
+fn number(number: i64) -> Option<Result<Value, Reason>> {
+    Some(Ok(Value::Int(number)))
+}
+
+#[test]
+fn what_is_asked_goes_out_together_and_each_has_its_answer_in_whatever_pieces_they_come() {
+    let mut place = Place::new();
+    let asked = [place.ask(&["A"]), place.ask(&["B"]), place.ask(&["C"])];
+    place.state.write(&place.socket).unwrap();
+    assert_eq!(
+        place.heard(),
+        "*1\r\n$1\r\nA\r\n*1\r\n$1\r\nB\r\n*1\r\n$1\r\nC\r\n"
+    );
+    for piece in [":1\r\n:", "2", "\r", "\n:3\r\n"] {
+        place.say(piece).unwrap();
+    }
+    // Who asked first need not look first.
+    for at in [2, 0, 1] {
+        assert_eq!(place.answer(asked[at]), number(at as i64 + 1));
+    }
+}
+
+#[test]
+fn who_waits_is_woken_by_its_answer_and_by_no_other() {
+    let mut place = Place::new();
+    let (first, second) = (place.ask(&["A"]), place.ask(&["B"]));
+    for number in [first, second] {
+        assert_eq!(place.answer(number), None);
+    }
+    place.server.write_all(b":1\r\n").unwrap();
+    let mut awake = Awake::new();
+    place.state.read(&place.socket, &mut awake).unwrap();
+    assert_eq!(awake.len(), 1);
+    assert_eq!(place.answer(second), None);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_nobody_elses() {
+    let mut place = Place::new();
+    let (first, second) = (place.ask(&["A"]), place.ask(&["B"]));
+    place.state.leave(first);
+    // Its number is not given again while its answer is under way.
+    let third = place.ask(&["C"]);
+    assert_ne!(third, first);
+    place.say(":1\r\n:2\r\n:3\r\n").unwrap();
+    assert_eq!(place.answer(second), number(2));
+    assert_eq!(place.answer(third), number(3));
+    assert_eq!(place.ask(&["D"]), first);
+}
+
+#[test]
+fn of_commands_in_a_row_the_last_ones_answer_counts() {
+    let mut place = Place::new();
+    let (given_up, row, alone) = (
+        place.ask(&["A", "B"]),
+        place.ask(&["C", "D"]),
+        place.ask(&["E"]),
+    );
+    place.state.leave(given_up);
+    place.say(":1\r\n:2\r\n:3\r\n").unwrap();
+    assert_eq!(place.answer(row), None);
+    place.say(":4\r\n:5\r\n").unwrap();
+    assert_eq!(place.answer(row), number(4));
+    assert_eq!(place.answer(alone), number(5));
+}
+
+#[test]
+fn a_number_is_given_again_when_its_answer_has_been_taken() {
+    let mut place = Place::new();
+    for _ in 0..3 {
+        let asked = place.ask(&["A"]);
+        assert_eq!(asked, 0);
+        place.say(":1\r\n").unwrap();
+        assert_eq!(place.answer(asked), number(1));
+        place.state.leave(asked);
+    }
+}
+
+#[test]
+fn what_nobody_asked_for_ends_the_connection_but_for_pushes() {
+    let mut place = Place::new();
+    place.say(">1\r\n+invalidate\r\n").unwrap();
+    assert!(place.say(":1\r\n").is_err());
+    assert!(Place::new().say("HTTP/1.1 400 Bad Request\r\n").is_err());
+}
+
+#[test]
+fn when_the_connection_ends_who_waits_is_told_and_nothing_more_is_asked() {
+    let mut place = Place::new();
+    let (asked, given_up) = (place.ask(&["A"]), place.ask(&["B"]));
+    assert_eq!(place.answer(asked), None);
+    place.state.leave(given_up);
+    let reason = Reason::of_io(&ErrorKind::ConnectionReset.into());
+    assert_eq!(place.state.end(reason.clone()).len(), 1);
+    assert_eq!(place.answer(asked), Some(Err(reason.clone())));
+    assert_eq!(
+        place.state.ask(&[&Command::new("C")]),
+        Err(Fault::Unsent(reason))
+    );
+    assert_eq!(place.state.unanswered(), 0);
+}
+
+#[test]
+fn the_end_of_the_stream_is_told_after_the_answers_before_it() {
+    let mut place = Place::new();
+    let asked = place.ask(&["A"]);
+    place.server.write_all(b":1\r\n").unwrap();
+    place.server.shutdown(std::net::Shutdown::Both).unwrap();
+    let read = place.state.read(&place.socket, &mut Awake::new());
+    let ended = read.and_then(|()| place.state.read(&place.socket, &mut Awake::new()));
+    assert!(ended.is_err());
+    assert_eq!(place.answer(asked), number(1));
+}
+
+#[test]
+fn what_the_system_does_not_take_is_sent_later_in_its_order() {
+    let mut place = Place::new();
+    let long = "x".repeat(1 << 20);
+    place.ask(&[&long]);
+    place.ask(&["LAST"]);
+    place.state.write(&place.socket).unwrap();
+    assert!(place.state.begins_retrying());
+    assert!(!place.state.begins_retrying());
+    let mut heard = Vec::new();
+    let mut room = vec![0; 1 << 20];
+    while let Ok(length) = place.server.read(&mut room) {
+        heard.extend_from_slice(&room[..length]);
+        if place.state.write_again(&place.socket).unwrap() && heard.ends_with(b"LAST\r\n") {
+            break;
+        }
+    }
+    let mut wanted = Vec::new();
+    Command::new(&long).write_to(&mut wanted);
+    Command::new("LAST").write_to(&mut wanted);
+    assert!(heard == wanted);
+}
+
+#[test]
+fn a_long_answer_is_read_and_its_room_given_back() {
+    let mut place = Place::new();
+    let asked = place.ask(&["A"]);
+    let long = "x".repeat(4 * ROOM);
+    let told = format!("${}\r\n{long}\r\n", long.len());
+    for piece in told.as_bytes().chunks(ROOM / 2) {
+        place.say(std::str::from_utf8(piece).unwrap()).unwrap();
+    }
+    assert_eq!(place.answer(asked), Some(Ok(Value::Text(long.into()))));
+    assert!(place.state.incoming.bytes.len() <= ROOM);
+}
