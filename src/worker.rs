@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio::time::error::Elapsed;
 
-pub use self::in_place::{BLOCKED, GRACE, in_place};
+pub use self::in_place::{BLOCKED, GRACE, Work, in_place};
 pub use self::outbox::{Batch, collect, gather, gathers, send, when_idle};
 use self::outbox::{Task, hand_over};
 use crate::error::{Code, Error, Result};
@@ -97,16 +97,16 @@ pub fn go_on(work: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Work that waits for a thread. It goes with whoever waits for it.
-type Waited = Mutex<Option<Work>>;
+type Waited = Mutex<Option<Job>>;
 
 enum Queued {
     /// Somebody waits for it, as long as there is a strong reference.
     Waited(Weak<Waited>),
     /// Nobody does; it is done all the same.
-    Unheard(Work),
+    Unheard(Job),
 }
 
 #[derive(Default)]
@@ -134,7 +134,7 @@ impl Lane {
         W: FnOnce() -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move || {
+        let work: Job = Box::new(move || {
             let _ = reply.send(caught(|| {
                 point("worker");
                 let result = work();
@@ -208,7 +208,7 @@ impl Lane {
     }
 
     /// The next piece of work; the thread that gets none leaves the lane.
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<Job> {
         let mut queue = lock(&self.0);
         let next = std::iter::from_fn(|| queue.waiting.pop_front()).find_map(Queued::take);
         if next.is_none() {
@@ -226,7 +226,7 @@ impl Queued {
         }
     }
 
-    fn take(self) -> Option<Work> {
+    fn take(self) -> Option<Job> {
         match self {
             Queued::Waited(work) => lock(&*work.upgrade()?).take(),
             Queued::Unheard(work) => Some(work),

@@ -115,17 +115,29 @@ impl Wake for OperationWaker {
 /// numbers stay small.
 #[derive(Default)]
 struct Operations {
-    /// `None` where there is none, or while it is being polled.
-    places: Vec<Option<Operation>>,
+    places: Vec<Place>,
     free: Vec<u32>,
+}
+
+/// The place of a number.
+struct Place {
+    /// What wakes the operations of this number, one after the other. To be woken in vain harms none.
+    waker: Waker,
+    /// `None` where there is none, or while it is being polled.
+    operation: Option<Operation>,
 }
 
 impl Operations {
     /// A number that no other operation has. Shape: 1 or more.
-    fn reserve(&mut self) -> u32 {
+    fn reserve(&mut self, ready: &Arc<Ready>) -> u32 {
         self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+            let number = u32::try_from(self.places.len() + 1).unwrap_or(u32::MAX);
+            let ready = ready.clone();
+            self.places.push(Place {
+                waker: Waker::from(Arc::new(OperationWaker { number, ready })),
+                operation: None,
+            });
+            number
         })
     }
 
@@ -133,14 +145,8 @@ impl Operations {
         self.free.push(number);
     }
 
-    fn put(&mut self, number: u32, operation: Operation) {
-        if let Some(place) = self.places.get_mut(number as usize - 1) {
-            *place = Some(operation);
-        }
-    }
-
-    fn take(&mut self, number: u32) -> Option<Operation> {
-        self.places.get_mut(number as usize - 1)?.take()
+    fn place(&mut self, number: u32) -> Option<&mut Place> {
+        self.places.get_mut(number as usize - 1)
     }
 }
 
@@ -216,12 +222,8 @@ impl Engine {
     /// Begins an operation: its reply if it is at hand, or the number under which it goes on. What it asks of servers goes out
     /// with `worker::send`.
     pub fn begin(&self, operation: impl Future<Output = Reply> + 'static) -> Reply {
-        let mut operation: Operation = Box::pin(operation);
-        if let Poll::Ready(reply) = poll(&mut operation, Waker::noop()) {
-            return reply;
-        }
-        let number = self.operations.borrow_mut().reserve();
-        match self.advance(number, operation) {
+        let number = self.operations.borrow_mut().reserve(&self.ready);
+        match self.advance(number, Box::pin(operation)) {
             Some(reply) => reply,
             None => Reply::Later(number),
         }
@@ -237,22 +239,26 @@ impl Engine {
         worker::send();
     }
 
-    /// Polls an operation with a waker of its own; keeps it when it is not ready.
+    /// Polls an operation; keeps it when it is not ready.
     fn advance(&self, number: u32, mut operation: Operation) -> Option<Reply> {
-        let waker = Waker::from(Arc::new(OperationWaker {
-            number,
-            ready: self.ready.clone(),
-        }));
+        let waker = self.operations.borrow_mut().place(number)?.waker.clone();
         match poll(&mut operation, &waker) {
             Poll::Ready(reply) => {
                 self.operations.borrow_mut().release(number);
                 Some(reply)
             }
             Poll::Pending => {
-                self.operations.borrow_mut().put(number, operation);
+                if let Some(place) = self.operations.borrow_mut().place(number) {
+                    place.operation = Some(operation);
+                }
                 None
             }
         }
+    }
+
+    /// Takes an operation out, to be polled.
+    fn take(&self, number: u32) -> Option<Operation> {
+        self.operations.borrow_mut().place(number)?.operation.take()
     }
 
     /// Goes on with the operations that are ready; gives those that ended, by their numbers. Under the number 0, which no
@@ -260,7 +266,7 @@ impl Engine {
     pub fn run(&self) -> Vec<(u32, Reply)> {
         let mut ended = Vec::new();
         for number in self.ready.take() {
-            let operation = self.operations.borrow_mut().take(number);
+            let operation = self.take(number);
             if let Some(reply) = operation.and_then(|operation| self.advance(number, operation)) {
                 ended.push((number, reply));
             }
@@ -275,7 +281,8 @@ impl Engine {
     /// How many operations are under way.
     pub fn operations(&self) -> usize {
         let operations = self.operations.borrow();
-        operations.places.iter().flatten().count()
+        let is_under_way = |place: &&Place| place.operation.is_some();
+        operations.places.iter().filter(is_under_way).count()
     }
 
     /// Drops all operations, because the environment ends.

@@ -198,7 +198,7 @@ impl<S: Server> Remote<S> {
         };
         let call = call.map(done);
         if S::IS_ASKED_IN_PLACE && event_loop::is_there() {
-            let asked = worker::in_place(patience, call);
+            let asked = worker::in_place(patience, Box::pin(call));
             return Answer::later(asked.map(move |asked| Self::told(does, asked)));
         }
         let asked = worker::spawn(patience, call);

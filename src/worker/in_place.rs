@@ -17,20 +17,20 @@ pub const BLOCKED: Millis = Millis(50);
 /// What work is given then, once: what it waits for may have come in time and lie behind the end of its time.
 pub const GRACE: Millis = Millis(100);
 
+/// Work that any thread may go on with.
+pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Does `work` on the thread that polls this, for up to `limit`; gives its result, or `None` when it took longer. Dropped before it
 /// has ended, it goes on in the pool for the rest of its time.
 ///
 /// # Errors
 ///
 /// `ERR_SESSION_INTERNAL` when the system gives no thread to measure the time.
-pub async fn in_place<T: Send + 'static>(
-    limit: Duration,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<Option<T>> {
+pub async fn in_place<T: Send + 'static>(limit: Duration, work: Work<T>) -> Result<Option<T>> {
     let pool = pool()?;
     let mut doing = Doing {
         pool,
-        work: Some(Box::pin(work)),
+        work: Some(work),
         until: None,
         had_grace: false,
     };
@@ -60,17 +60,17 @@ pub async fn in_place<T: Send + 'static>(
 }
 
 /// Work in which somebody has begun to wait for something.
-struct Doing<W: Future<Output: Send> + Send + 'static> {
+struct Doing<T: Send + 'static> {
     pool: &'static Runtime,
     /// `None` when it has ended.
-    work: Option<Pin<Box<W>>>,
+    work: Option<Work<T>>,
     /// The end of its time; `None` before its first poll.
     until: Option<Instant>,
     had_grace: bool,
 }
 
-impl<W: Future<Output: Send> + Send + 'static> Doing<W> {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<W::Output> {
+impl<T: Send + 'static> Doing<T> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<T> {
         // Taken out, so that work which panics is over.
         let Some(mut work) = self.work.take() else {
             return Poll::Pending;
@@ -94,7 +94,7 @@ impl<W: Future<Output: Send> + Send + 'static> Doing<W> {
     }
 }
 
-impl<W: Future<Output: Send> + Send + 'static> Drop for Doing<W> {
+impl<T: Send + 'static> Drop for Doing<T> {
     fn drop(&mut self) {
         if let (Some(work), Some(until)) = (self.work.take(), self.until) {
             let limited = async move { tokio::time::timeout_at(until, work).await };

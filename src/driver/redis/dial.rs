@@ -86,7 +86,7 @@ impl Access {
             Err(fault) => return Err(fault),
         }
         if self.database > 0 {
-            let select = Command::new("SELECT").with_number(self.database.into());
+            let select = Command::new("SELECT").with(i64::from(self.database));
             wire.ask(&select).await?;
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Access {
         };
         let auth = Command::new("AUTH");
         let auth = match &self.user {
-            Some(user) => auth.with(user),
+            Some(user) => auth.with(user.as_str()),
             None => auth,
         };
         wire.ask(&auth.with(password.reveal())).await?;

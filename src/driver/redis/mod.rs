@@ -32,7 +32,7 @@ use self::fault::Fault;
 use self::link::Common;
 use self::nodes::Nodes;
 use self::policy::Policy;
-use self::resp::Value;
+use self::resp::{Part, Value};
 use self::scripts::Script;
 use self::value::{number_of, payload_of, text_of};
 use self::walk::{Pass, Place};
@@ -90,9 +90,9 @@ fn server(options: &config::Redis, bounds: Bounds) -> Result<RedisServer> {
     })
 }
 
-/// How long a key lives whose content ends after `time`, as an argument.
-fn lives(time: Millis) -> String {
-    (time + GRACE).min(LONGEST).0.to_string()
+/// How long a key lives whose content ends after `time`.
+fn lives(time: Millis) -> Millis {
+    (time + GRACE).min(LONGEST)
 }
 
 /// The servers, and what the records are called there.
@@ -102,8 +102,8 @@ pub(super) struct RedisServer {
     prefix: String,
     /// What `SCAN` has to match.
     pattern: String,
-    /// How long the key of a record lives, as an argument. Units: milliseconds.
-    lives: String,
+    /// How long the key of a record lives.
+    lives: Millis,
     /// The largest payload that comes over the network. Units: bytes.
     most: usize,
     pass: Pass,
@@ -119,15 +119,15 @@ enum Swapped {
 
 impl RedisServer {
     fn key(&self, id: &SessionId) -> String {
-        format!("{}{}", self.prefix, id.as_str())
+        [&self.prefix, id.as_str()].concat()
     }
 
     fn lock_key(&self, id: &SessionId) -> String {
-        format!("{}lock:{}", self.prefix, id.as_str())
+        [&self.prefix, "lock:", id.as_str()].concat()
     }
 
     /// What a script gives for a record or a lease.
-    async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Outcome<Value> {
+    async fn run(&self, script: &Script, key: &str, arguments: &[Part<'_>]) -> Outcome<Value> {
         let given = self.nodes.run(script, key, arguments).await;
         given.map_err(|fault| match fault {
             // Of the scripts' commands only those on hashes and strings can say so: the key is none of ours.
@@ -136,7 +136,12 @@ impl RedisServer {
         })
     }
 
-    async fn swap(&self, script: &Script, id: &SessionId, arguments: &[&[u8]]) -> Outcome<Swapped> {
+    async fn swap(
+        &self,
+        script: &Script,
+        id: &SessionId,
+        arguments: &[Part<'_>],
+    ) -> Outcome<Swapped> {
         match self.run(script, &self.key(id), arguments).await? {
             Value::Int(0) => Ok(Swapped::Gone),
             Value::Int(1) => Ok(Swapped::Done),
@@ -180,17 +185,16 @@ impl Server for RedisServer {
     const IS_ASKED_IN_PLACE: bool = true;
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
-        let (key, limit) = (self.key(id), most.to_string());
-        let given = self.run(&scripts::LOAD, &key, &[limit.as_bytes()]).await?;
+        let (key, arguments) = (self.key(id), [most.into()]);
+        let given = self.run(&scripts::LOAD, &key, &arguments).await?;
         let [payload, last_activity] = fields(given, most)?;
         record(payload, &last_activity)
     }
 
     async fn visit(&self, id: &SessionId, most: usize, visit: Visit) -> Outcome<Option<Visited>> {
+        let [now, live, due] = [visit.now, visit.live_from, visit.due_to].map(Part::from);
+        let arguments = [most.into(), now, live, due, self.lives.into()];
         let key = self.key(id);
-        let numbers = [visit.now, visit.live_from, visit.due_to].map(|time| time.0.to_string());
-        let (limit, [now, live, due]) = (most.to_string(), &numbers);
-        let arguments = [&limit, now, live, due, &self.lives].map(|text| text.as_bytes());
         let given = self.run(&scripts::VISIT, &key, &arguments).await?;
         let [payload, last_activity, recorded] = fields(given, most)?;
         let visited = |record| Visited {
@@ -201,8 +205,7 @@ impl Server for RedisServer {
     }
 
     async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
-        let now = now.0.to_string();
-        let arguments = [payload.as_bytes(), now.as_bytes(), self.lives.as_bytes()];
+        let arguments = [Part::Text(payload), now.into(), self.lives.into()];
         let made = self
             .run(&scripts::CREATE, &self.key(id), &arguments)
             .await?;
@@ -219,8 +222,9 @@ impl Server for RedisServer {
         payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Replaced> {
-        let (now, most) = (now.0.to_string(), self.most.to_string());
-        let arguments = [&**expected, &**payload, &now, &self.lives, &most].map(str::as_bytes);
+        let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
+        let times = [now, self.lives].map(Part::from);
+        let arguments = [expected, payload, times[0], times[1], self.most.into()];
         Ok(match self.swap(&scripts::REPLACE, id, &arguments).await? {
             Swapped::Done => Replaced::Replaced,
             Swapped::Gone => Replaced::Gone,
@@ -229,8 +233,7 @@ impl Server for RedisServer {
     }
 
     async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
-        let most = self.most.to_string();
-        let arguments = [&**expected, &most].map(str::as_bytes);
+        let arguments = [Part::Text(expected), self.most.into()];
         Ok(match self.swap(&scripts::REMOVE, id, &arguments).await? {
             Swapped::Done => Removed::Removed,
             Swapped::Gone => Removed::Gone,
@@ -239,8 +242,7 @@ impl Server for RedisServer {
     }
 
     async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
-        let now = now.0.to_string();
-        let arguments = [now.as_bytes(), self.lives.as_bytes()];
+        let arguments = [now, self.lives].map(Part::from);
         let touched = self.run(&scripts::TOUCH, &self.key(id), &arguments).await?;
         Ok(match touched {
             Value::Int(1) => Touched::Touched,
@@ -285,9 +287,9 @@ impl Server for RedisServer {
         lease: Millis,
         now: Millis,
     ) -> Outcome<Acquired> {
-        let ends = (now + lease).0.to_string();
-        let (owner, now, lives) = (owner.to_string(), now.0.to_string(), lives(lease));
-        let arguments = [&owner, &now, &ends, &lives].map(|text| text.as_bytes());
+        let owner = owner.to_string();
+        let [now, ends, lives] = [now, now + lease, lives(lease)].map(Part::from);
+        let arguments = [Part::Text(&owner), now, ends, lives];
         let key = self.lock_key(id);
         match self.run(&scripts::ACQUIRE, &key, &arguments).await? {
             Value::Int(0) => Ok(Acquired::Granted),
@@ -304,8 +306,8 @@ impl Server for RedisServer {
     async fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
         let owner = owner.to_string();
         let key = self.lock_key(id);
-        self.run(&scripts::RELEASE, &key, &[owner.as_bytes()])
-            .await?;
+        let arguments = [Part::Text(&owner)];
+        self.run(&scripts::RELEASE, &key, &arguments).await?;
         Ok(())
     }
 }

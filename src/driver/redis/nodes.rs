@@ -9,7 +9,7 @@ use super::cluster::{Cluster, Slot};
 use super::dial::Target;
 use super::fault::Fault;
 use super::link::{Common, Link};
-use super::resp::{Command, Value};
+use super::resp::{Command, Part, Value};
 use super::scripts::{Form, Script};
 use crate::config::Topology;
 
@@ -76,7 +76,7 @@ impl Nodes {
         &self,
         script: &Script,
         key: &str,
-        arguments: &[&[u8]],
+        arguments: &[Part<'_>],
     ) -> Result<Value, Fault> {
         let mut pause = FIRST_PAUSE;
         let mut form = Form::Digest;

@@ -2,10 +2,11 @@
 //!
 //! Speaks RESP2 and RESP3 (<https://redis.io/docs/latest/develop/reference/protocol-spec/>). Knows no connection and no command.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+
+use crate::clock::Millis;
 
 /// How deep answers may lie in one another. A server's deepest is a list of lists of lists.
 const DEEPEST: u8 = 16;
@@ -14,57 +15,124 @@ const LONGEST: usize = 512 << 20;
 /// Most parts of one answer.
 const MOST_PARTS: usize = 1 << 24;
 
+/// A part of a command. Servers take numbers as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part<'t> {
+    Text(&'t str),
+    Number(i64),
+}
+
+impl<'t> From<&'t str> for Part<'t> {
+    fn from(text: &'t str) -> Self {
+        Part::Text(text)
+    }
+}
+
+impl From<usize> for Part<'_> {
+    fn from(number: usize) -> Self {
+        Part::Number(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<i64> for Part<'_> {
+    fn from(number: i64) -> Self {
+        Part::Number(number)
+    }
+}
+
+impl From<Millis> for Part<'_> {
+    fn from(time: Millis) -> Self {
+        Part::Number(time.0)
+    }
+}
+
 /// A command: its name and what follows. Hardly any has more parts than have room here.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Command<'t>(SmallVec<[Cow<'t, [u8]>; 9]>);
+pub(super) struct Command<'t>(SmallVec<[Part<'t>; 9]>);
 
 impl<'t> Command<'t> {
     pub(super) fn new(name: &'t str) -> Self {
         Self::default().with(name)
     }
 
-    pub(super) fn with(self, part: &'t str) -> Self {
-        self.with_bytes(part.as_bytes())
-    }
-
-    pub(super) fn with_bytes(mut self, part: &'t [u8]) -> Self {
-        self.0.push(Cow::Borrowed(part));
+    pub(super) fn with(mut self, part: impl Into<Part<'t>>) -> Self {
+        self.0.push(part.into());
         self
     }
 
-    pub(super) fn with_number(mut self, number: u64) -> Self {
-        self.0.push(Cow::Owned(number.to_string().into_bytes()));
+    pub(super) fn with_all(mut self, parts: &[Part<'t>]) -> Self {
+        self.0.extend_from_slice(parts);
         self
     }
 
     /// Adds what is sent for it.
     pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
-        let length: usize = self.0.iter().map(|part| part.len() + 16).sum();
-        bytes.reserve(length + 16);
+        let length = |part: &Part<'_>| match part {
+            Part::Text(text) => text.len(),
+            Part::Number(_) => Digits::MOST,
+        };
+        let lines = self.0.len() + 1;
+        bytes.reserve(self.0.iter().map(length).sum::<usize>() + lines * (Digits::MOST + 5));
         write_length(bytes, b'*', self.0.len());
         for part in &self.0 {
-            write_length(bytes, b'$', part.len());
-            bytes.extend_from_slice(part);
+            let digits;
+            let text = match part {
+                Part::Text(text) => text.as_bytes(),
+                Part::Number(number) => {
+                    digits = Digits::of(*number);
+                    digits.as_bytes()
+                }
+            };
+            write_length(bytes, b'$', text.len());
+            bytes.extend_from_slice(text);
             bytes.extend_from_slice(b"\r\n");
         }
     }
 }
 
-/// By hand, since there are ten in a command, and formatting takes longer than all the rest of it.
-fn write_length(bytes: &mut Vec<u8>, kind: u8, mut length: usize) {
-    let mut line = [0; 24];
-    let mut from = line.len() - 2;
-    line[from..].copy_from_slice(b"\r\n");
-    loop {
-        from -= 1;
-        line[from] = b'0' + (length % 10) as u8;
-        length /= 10;
-        if length == 0 {
-            break;
+fn write_length(bytes: &mut Vec<u8>, kind: u8, length: usize) {
+    bytes.push(kind);
+    bytes.extend_from_slice(Digits::of(i64::try_from(length).unwrap_or(i64::MAX)).as_bytes());
+    bytes.extend_from_slice(b"\r\n");
+}
+
+/// A number as text. By hand: there are a dozen in a command, and to format them takes longer than all the rest of it.
+struct Digits {
+    text: [u8; Self::MOST],
+    from: usize,
+}
+
+impl Digits {
+    /// Characters of the longest number, `i64::MIN`.
+    const MOST: usize = 20;
+
+    fn of(number: i64) -> Self {
+        let mut digits = Self {
+            text: [0; Self::MOST],
+            from: Self::MOST,
+        };
+        let mut left = number.unsigned_abs();
+        loop {
+            digits.put(b'0' + (left % 10) as u8);
+            left /= 10;
+            if left == 0 {
+                break;
+            }
         }
+        if number < 0 {
+            digits.put(b'-');
+        }
+        digits
     }
-    line[from - 1] = kind;
-    bytes.extend_from_slice(&line[from - 1..]);
+
+    fn put(&mut self, character: u8) {
+        self.from -= 1;
+        self.text[self.from] = character;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[self.from..]
+    }
 }
 
 /// An answer, or a part of one.
@@ -232,10 +300,10 @@ mod tests {
     #[test]
     fn a_command_is_a_list_of_its_parts() {
         let mut bytes = b"before".to_vec();
-        let command = Command::new("SET").with("key").with_bytes(b"\xff\r\n");
-        command.with_number(12).write_to(&mut bytes);
-        let told = b"before*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$3\r\n\xff\r\n\r\n$2\r\n12\r\n";
-        assert_eq!(bytes, told);
+        let command = Command::new("SET").with("key").with("\u{e9}\r\n");
+        command.with_all(&[Part::Number(12)]).write_to(&mut bytes);
+        let told = "before*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$4\r\n\u{e9}\r\n\r\n$2\r\n12\r\n";
+        assert_eq!(bytes, told.as_bytes());
     }
 
     #[test]
@@ -305,6 +373,14 @@ mod tests {
 
     proptest! {
         #[test]
+        fn numbers_are_written_as_rust_writes_them(number: i64) {
+            for number in [number, 0, i64::MIN, i64::MAX] {
+                let (digits, text) = (Digits::of(number), number.to_string());
+                prop_assert_eq!(digits.as_bytes(), text.as_bytes());
+            }
+        }
+
+        #[test]
         fn no_bytes_at_all_let_it_panic(bytes in "[*$:+~>%|=!,_#(\\-0-9a\r\n]{0,60}") {
             read(bytes.as_bytes()).ok();
         }
@@ -312,7 +388,7 @@ mod tests {
         #[test]
         fn any_text_comes_back(texts in proptest::collection::vec(".*", 0..9)) {
             let mut bytes = Vec::new();
-            let parts = texts.iter().map(|text| Cow::Borrowed(text.as_bytes()));
+            let parts = texts.iter().map(|text| Part::Text(text));
             Command(parts.collect()).write_to(&mut bytes);
             let values = texts.iter().map(|text| said(text)).collect();
             prop_assert_eq!(read(&bytes), Ok((Value::List(values), bytes.len())));

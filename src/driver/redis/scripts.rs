@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use sha1::{Digest, Sha1};
 
-use super::resp::Command;
+use super::resp::{Command, Part};
 
 /// A script. Servers know it by the digest of its text once they have run it.
 #[derive(Debug)]
@@ -45,15 +45,14 @@ impl Script {
         &'t self,
         form: Form,
         key: &'t str,
-        arguments: &[&'t [u8]],
+        arguments: &[Part<'t>],
     ) -> Command<'t> {
         let (name, script) = match form {
             Form::Digest => ("EVALSHA", self.digest()),
             Form::Text => ("EVAL", self.text),
         };
         let command = Command::new(name).with(script).with("1").with(key);
-        let arguments = arguments.iter();
-        arguments.fold(command, |command, argument| command.with_bytes(argument))
+        command.with_all(arguments)
     }
 }
 

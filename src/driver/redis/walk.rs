@@ -98,9 +98,10 @@ impl RedisServer {
         };
         let (name, link) = &nodes[at];
         let cursor = if *name == place.node { place.cursor } else { 0 };
-        let scan = Command::new("SCAN").with_number(cursor);
-        let scan = scan.with("MATCH").with(&self.pattern).with("COUNT");
-        let scan = scan.with_number(about.clamp(FEW, MANY) as u64);
+        let cursor = cursor.to_string();
+        let scan = Command::new("SCAN").with(&*cursor);
+        let scan = scan.with("MATCH").with(&*self.pattern).with("COUNT");
+        let scan = scan.with(about.clamp(FEW, MANY));
         let odd = || Fault::unsent("the server's answer to SCAN cannot be read", None);
         let (cursor, ids) = self.scanned(&link.send(&scan).await?).ok_or_else(odd)?;
         let next = match cursor {
@@ -164,8 +165,8 @@ impl RedisServer {
     }
 
     async fn remove_idle(&self, id: &SessionId, cutoff: Millis) -> Result<usize, Fault> {
-        let (key, cutoff) = (self.key(id), cutoff.0.to_string());
-        match self.nodes.run(&SWEEP, &key, &[cutoff.as_bytes()]).await {
+        let key = self.key(id);
+        match self.nodes.run(&SWEEP, &key, &[cutoff.into()]).await {
             Ok(swept) => Ok(usize::from(number_of(&swept) == Some(1))),
             // A key of somebody else's.
             Err(Fault::Said(said)) if said.code == "WRONGTYPE" => Ok(0),
