@@ -71,51 +71,62 @@ impl Nodes {
         }
     }
 
-    /// What a script gives for a key.
+    /// What a script gives for a key. What is seldom needed stands in boxes: every call has room for all of it otherwise.
     pub(super) async fn run(
         &self,
         script: &Script,
         key: &str,
         arguments: &[Part<'_>],
     ) -> Result<Value, Fault> {
+        let command = script.command(Form::Digest, key, arguments);
+        match self.send(key, &command).await {
+            Ok(value) => Ok(value),
+            Err(fault) => Box::pin(self.insist(script, key, arguments, fault)).await,
+        }
+    }
+
+    /// The same after a fault, in whatever way that asks for.
+    async fn insist(
+        &self,
+        script: &Script,
+        key: &str,
+        arguments: &[Part<'_>],
+        mut fault: Fault,
+    ) -> Result<Value, Fault> {
+        let since = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut form = Form::Digest;
-        let mut asked: Option<Arc<Link>> = None;
-        let mut detours = 0;
-        let mut refused = None;
-        loop {
-            let command = script.command(form, key, arguments);
-            let fault = match self.send(key, asked.as_ref(), &command).await {
-                Ok(value) => return Ok(value),
-                Err(fault) => fault,
-            };
-            detours += 1;
-            let since = *refused.get_or_insert_with(Instant::now);
+        for detours in 1.. {
+            let mut asked = None;
             match self.remedy(key, form, &fault) {
-                Remedy::Again if detours < MOST_DETOURS => asked = None,
+                Remedy::Again if detours < MOST_DETOURS => {}
                 Remedy::Text if detours < MOST_DETOURS => form = Form::Text,
                 Remedy::Ask(link) if detours < MOST_DETOURS => asked = Some(link),
                 Remedy::Wait if since.elapsed() + pause < MOST_WAIT => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
-                    asked = None;
                 }
-                _ => return Err(fault),
+                _ => break,
+            }
+            let command = script.command(form, key, arguments);
+            let answer = match asked {
+                Some(link) => link.send_asking(&command).await,
+                None => self.send(key, &command).await,
+            };
+            match answer {
+                Ok(value) => return Ok(value),
+                Err(another) => fault = another,
             }
         }
+        Err(fault)
     }
 
-    async fn send(
-        &self,
-        key: &str,
-        asked: Option<&Arc<Link>>,
-        command: &Command<'_>,
-    ) -> Result<Value, Fault> {
-        match (asked, self) {
-            (Some(link), _) => link.send_asking(command).await,
-            (None, Nodes::One(link)) => link.send(command).await,
-            (None, Nodes::Many(cluster)) => cluster.link(Slot::of(key)).await?.send(command).await,
-        }
+    async fn send(&self, key: &str, command: &Command<'_>) -> Result<Value, Fault> {
+        let link = match self {
+            Nodes::One(link) => link.clone(),
+            Nodes::Many(cluster) => Box::pin(cluster.link(Slot::of(key))).await?,
+        };
+        link.send(command).await
     }
 
     fn remedy(&self, key: &str, form: Form, fault: &Fault) -> Remedy {
