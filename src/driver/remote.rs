@@ -338,7 +338,7 @@ impl<S: Server> Driver for Remote<S> {
         self.ask(Does::Write, async move {
             match again(|| server.create(&id, &payload, now)).await {
                 (Ok(Created::Exists), true) => {
-                    let stored = server.load(&id, usize::MAX).await?;
+                    let stored = Box::pin(server.load(&id, usize::MAX)).await?;
                     let is_own = stored.is_some_and(|record| record.payload == payload);
                     Ok(match is_own {
                         true => Created::Created,
@@ -366,7 +366,7 @@ impl<S: Server> Driver for Remote<S> {
             match again(|| server.replace(&id, &expected, &payload, now)).await {
                 (Ok(Replaced::Conflict(stored)), true) if stored == payload => {
                     // Another request may have written the same from the same base; hardly in the same millisecond.
-                    let stored = server.load(&id, usize::MAX).await?;
+                    let stored = Box::pin(server.load(&id, usize::MAX)).await?;
                     let own = Record {
                         payload,
                         last_activity: now,

@@ -29,7 +29,9 @@ impl Manager {
     ) -> Opened {
         if let Some(lock) = &backing.lock {
             session.stage.set(Stage::Loading);
-            if let Err(error) = self.acquire(session.id(), lock, &backing.driver).await {
+            // In a box, so that loads without a lock have no room for it.
+            let acquiring = Box::pin(self.acquire(session.id(), lock, &backing.driver));
+            if let Err(error) = acquiring.await {
                 return Opened::Failed(error);
             }
         }

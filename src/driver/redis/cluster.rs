@@ -199,7 +199,7 @@ impl Cluster {
 }
 
 async fn told_by(place: &Place, link: &Arc<Link>) -> Result<Vec<Option<Place>>, Fault> {
-    let told = link.send(&Command::new("CLUSTER").with("SLOTS")).await?;
+    let told = link.send(&Command::of(&["CLUSTER", "SLOTS"])).await?;
     let owners = owners_in(&told, &place.0);
     let none = || Fault::unsent("the servers have no slots", Some("CLUSTERDOWN"));
     let has_some = |owners: &Vec<Option<Place>>| owners.iter().any(Option::is_some);

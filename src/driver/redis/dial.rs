@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::fault::Fault;
-use super::resp::Command;
+use super::resp::{Command, Part};
 use super::wire::{Socket, Wire};
 use crate::config::{Address, Password, Tls};
 use crate::driver::remote::Reason;
@@ -73,12 +73,13 @@ impl Access {
 
     /// Logs in, by RESP3 where the server speaks it, and chooses the database.
     async fn introduce(&self, wire: &Wire) -> Result<(), Fault> {
-        let mut hello = Command::new("HELLO").with("3");
+        let mut hello = Command::of(&["HELLO", "3"]);
         if let Some(password) = &self.password {
             let user = self.user.as_deref().unwrap_or("default");
-            hello = hello.with("AUTH").with(user).with(password.reveal());
+            hello.add(&["AUTH", user, password.reveal()].map(Part::Text));
         }
-        match wire.ask(&hello.with("SETNAME").with(CLIENT_NAME)).await {
+        hello.add(&["SETNAME", CLIENT_NAME].map(Part::Text));
+        match wire.ask(&hello).await {
             Ok(_) => {}
             Err(Fault::Said(said)) if speaks_no_resp3(&said.code, &said.text) => {
                 self.log_in(wire).await?;
@@ -86,8 +87,8 @@ impl Access {
             Err(fault) => return Err(fault),
         }
         if self.database > 0 {
-            let select = Command::new("SELECT").with(i64::from(self.database));
-            wire.ask(&select).await?;
+            let number = self.database.to_string();
+            wire.ask(&Command::of(&["SELECT", &number])).await?;
         }
         Ok(())
     }
@@ -97,12 +98,11 @@ impl Access {
         let Some(password) = &self.password else {
             return Ok(());
         };
-        let auth = Command::new("AUTH");
         let auth = match &self.user {
-            Some(user) => auth.with(user.as_str()),
-            None => auth,
+            Some(user) => Command::of(&["AUTH", user, password.reveal()]),
+            None => Command::of(&["AUTH", password.reveal()]),
         };
-        wire.ask(&auth.with(password.reveal())).await?;
+        wire.ask(&auth).await?;
         Ok(())
     }
 }

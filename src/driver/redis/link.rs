@@ -76,7 +76,7 @@ impl Link {
         self: &Arc<Self>,
         command: &Command<'_>,
     ) -> Result<Value, Fault> {
-        self.through(&[&Command::new("ASKING"), command]).await
+        self.through(&[&Command::of(&["ASKING"]), command]).await
     }
 
     async fn through(self: &Arc<Self>, commands: &[&Command<'_>]) -> Result<Value, Fault> {

@@ -33,7 +33,7 @@ use self::link::Common;
 use self::nodes::Nodes;
 use self::policy::Policy;
 use self::resp::{Part, Value};
-use self::scripts::Script;
+use self::scripts::Call;
 use self::value::{number_of, payload_of, text_of};
 use self::walk::{Pass, Place};
 use super::remote::{Failure, Outcome, Remote, Server, Visit, too_large};
@@ -127,8 +127,8 @@ impl RedisServer {
     }
 
     /// What a script gives for a record or a lease.
-    async fn run(&self, script: &Script, key: &str, arguments: &[Part<'_>]) -> Outcome<Value> {
-        let given = self.nodes.run(script, key, arguments).await;
+    async fn run(&self, call: Call<'_>) -> Outcome<Value> {
+        let given = self.nodes.run(&call).await;
         given.map_err(|fault| match fault {
             // Of the scripts' commands only those on hashes and strings can say so: the key is none of ours.
             Fault::Said(said) if said.code == "WRONGTYPE" => corrupt(),
@@ -136,13 +136,8 @@ impl RedisServer {
         })
     }
 
-    async fn swap(
-        &self,
-        script: &Script,
-        id: &SessionId,
-        arguments: &[Part<'_>],
-    ) -> Outcome<Swapped> {
-        match self.run(script, &self.key(id), arguments).await? {
+    async fn swap(&self, call: Call<'_>) -> Outcome<Swapped> {
+        match self.run(call).await? {
             Value::Int(0) => Ok(Swapped::Gone),
             Value::Int(1) => Ok(Swapped::Done),
             Value::Int(2) => Err(Failure::Unusable(too_large(self.most))),
@@ -185,17 +180,17 @@ impl Server for RedisServer {
     const IS_ASKED_IN_PLACE: bool = true;
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
-        let (key, arguments) = (self.key(id), [most.into()]);
-        let given = self.run(&scripts::LOAD, &key, &arguments).await?;
+        let key = self.key(id);
+        let given = self.run(scripts::LOAD.on(&key, &[most.into()])).await?;
         let [payload, last_activity] = fields(given, most)?;
         record(payload, &last_activity)
     }
 
     async fn visit(&self, id: &SessionId, most: usize, visit: Visit) -> Outcome<Option<Visited>> {
-        let [now, live, due] = [visit.now, visit.live_from, visit.due_to].map(Part::from);
-        let arguments = [most.into(), now, live, due, self.lives.into()];
         let key = self.key(id);
-        let given = self.run(&scripts::VISIT, &key, &arguments).await?;
+        let [now, live, due] = [visit.now, visit.live_from, visit.due_to].map(Part::from);
+        let call = scripts::VISIT.on(&key, &[most.into(), now, live, due, self.lives.into()]);
+        let given = self.run(call).await?;
         let [payload, last_activity, recorded] = fields(given, most)?;
         let visited = |record| Visited {
             record,
@@ -205,10 +200,9 @@ impl Server for RedisServer {
     }
 
     async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
+        let key = self.key(id);
         let arguments = [Part::Text(payload), now.into(), self.lives.into()];
-        let made = self
-            .run(&scripts::CREATE, &self.key(id), &arguments)
-            .await?;
+        let made = self.run(scripts::CREATE.on(&key, &arguments)).await?;
         Ok(match made {
             Value::Int(1) => Created::Created,
             _ => Created::Exists,
@@ -222,28 +216,35 @@ impl Server for RedisServer {
         payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Replaced> {
+        let key = self.key(id);
         let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
-        let times = [now, self.lives].map(Part::from);
-        let arguments = [expected, payload, times[0], times[1], self.most.into()];
-        Ok(match self.swap(&scripts::REPLACE, id, &arguments).await? {
-            Swapped::Done => Replaced::Replaced,
-            Swapped::Gone => Replaced::Gone,
-            Swapped::Conflict(stored) => Replaced::Conflict(stored),
-        })
+        let [now, lives] = [now, self.lives].map(Part::from);
+        let arguments = [expected, payload, now, lives, self.most.into()];
+        Ok(
+            match self.swap(scripts::REPLACE.on(&key, &arguments)).await? {
+                Swapped::Done => Replaced::Replaced,
+                Swapped::Gone => Replaced::Gone,
+                Swapped::Conflict(stored) => Replaced::Conflict(stored),
+            },
+        )
     }
 
     async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
+        let key = self.key(id);
         let arguments = [Part::Text(expected), self.most.into()];
-        Ok(match self.swap(&scripts::REMOVE, id, &arguments).await? {
-            Swapped::Done => Removed::Removed,
-            Swapped::Gone => Removed::Gone,
-            Swapped::Conflict(stored) => Removed::Conflict(stored),
-        })
+        Ok(
+            match self.swap(scripts::REMOVE.on(&key, &arguments)).await? {
+                Swapped::Done => Removed::Removed,
+                Swapped::Gone => Removed::Gone,
+                Swapped::Conflict(stored) => Removed::Conflict(stored),
+            },
+        )
     }
 
     async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
+        let key = self.key(id);
         let arguments = [now, self.lives].map(Part::from);
-        let touched = self.run(&scripts::TOUCH, &self.key(id), &arguments).await?;
+        let touched = self.run(scripts::TOUCH.on(&key, &arguments)).await?;
         Ok(match touched {
             Value::Int(1) => Touched::Touched,
             _ => Touched::Gone,
@@ -251,7 +252,7 @@ impl Server for RedisServer {
     }
 
     async fn destroy(&self, id: &SessionId) -> Outcome<()> {
-        self.run(&scripts::DESTROY, &self.key(id), &[]).await?;
+        self.run(scripts::DESTROY.on(&self.key(id), &[])).await?;
         Ok(())
     }
 
@@ -287,11 +288,10 @@ impl Server for RedisServer {
         lease: Millis,
         now: Millis,
     ) -> Outcome<Acquired> {
-        let owner = owner.to_string();
+        let (key, owner) = (self.lock_key(id), owner.to_string());
         let [now, ends, lives] = [now, now + lease, lives(lease)].map(Part::from);
         let arguments = [Part::Text(&owner), now, ends, lives];
-        let key = self.lock_key(id);
-        match self.run(&scripts::ACQUIRE, &key, &arguments).await? {
+        match self.run(scripts::ACQUIRE.on(&key, &arguments)).await? {
             Value::Int(0) => Ok(Acquired::Granted),
             Value::Int(1) => Ok(Acquired::Kept),
             held => {
@@ -304,10 +304,9 @@ impl Server for RedisServer {
     }
 
     async fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
-        let owner = owner.to_string();
-        let key = self.lock_key(id);
-        let arguments = [Part::Text(&owner)];
-        self.run(&scripts::RELEASE, &key, &arguments).await?;
+        let (key, owner) = (self.lock_key(id), owner.to_string());
+        self.run(scripts::RELEASE.on(&key, &[Part::Text(&owner)]))
+            .await?;
         Ok(())
     }
 }

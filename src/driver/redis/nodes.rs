@@ -9,8 +9,8 @@ use super::cluster::{Cluster, Slot};
 use super::dial::Target;
 use super::fault::Fault;
 use super::link::{Common, Link};
-use super::resp::{Command, Part, Value};
-use super::scripts::{Form, Script};
+use super::resp::{Command, Value};
+use super::scripts::{Call, Form};
 use crate::config::Topology;
 
 /// How long a server is asked again that says that it cannot answer yet.
@@ -72,27 +72,16 @@ impl Nodes {
     }
 
     /// What a script gives for a key. What is seldom needed stands in boxes: every call has room for all of it otherwise.
-    pub(super) async fn run(
-        &self,
-        script: &Script,
-        key: &str,
-        arguments: &[Part<'_>],
-    ) -> Result<Value, Fault> {
-        let command = script.command(Form::Digest, key, arguments);
-        match self.send(key, &command).await {
+    pub(super) async fn run(&self, call: &Call<'_>) -> Result<Value, Fault> {
+        match self.send(call.key, &call.command).await {
             Ok(value) => Ok(value),
-            Err(fault) => Box::pin(self.insist(script, key, arguments, fault)).await,
+            Err(fault) => Box::pin(self.insist(call, fault)).await,
         }
     }
 
     /// The same after a fault, in whatever way that asks for.
-    async fn insist(
-        &self,
-        script: &Script,
-        key: &str,
-        arguments: &[Part<'_>],
-        mut fault: Fault,
-    ) -> Result<Value, Fault> {
+    async fn insist(&self, call: &Call<'_>, mut fault: Fault) -> Result<Value, Fault> {
+        let key = call.key;
         let since = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut form = Form::Digest;
@@ -108,7 +97,7 @@ impl Nodes {
                 }
                 _ => break,
             }
-            let command = script.command(form, key, arguments);
+            let command = call.in_form(form);
             let answer = match asked {
                 Some(link) => link.send_asking(&command).await,
                 None => self.send(key, &command).await,

@@ -30,7 +30,7 @@ impl Policy {
         let known = self.0.clone();
         tokio::spawn(async move {
             // Unlike `CONFIG GET`, hosted servers allow this.
-            let told = live.wire.ask(&Command::new("INFO").with("memory")).await;
+            let told = live.wire.ask(&Command::of(&["INFO", "memory"])).await;
             match told.map(|told| policy_in(&told)) {
                 Ok(Some(policy)) => known.note(&policy),
                 Ok(None) | Err(Fault::Said(_)) => {}

@@ -51,17 +51,20 @@ impl From<Millis> for Part<'_> {
 pub(super) struct Command<'t>(SmallVec<[Part<'t>; 9]>);
 
 impl<'t> Command<'t> {
-    pub(super) fn new(name: &'t str) -> Self {
-        Self::default().with(name)
+    /// One of texts.
+    pub(super) fn of(parts: &[&'t str]) -> Self {
+        Self(parts.iter().map(|text| Part::Text(text)).collect())
     }
 
-    pub(super) fn with(mut self, part: impl Into<Part<'t>>) -> Self {
-        self.0.push(part.into());
-        self
-    }
-
-    pub(super) fn with_all(mut self, parts: &[Part<'t>]) -> Self {
+    pub(super) fn add(&mut self, parts: &[Part<'t>]) {
         self.0.extend_from_slice(parts);
+    }
+
+    /// The same with others in the place of its first parts.
+    pub(super) fn beginning<const N: usize>(mut self, first: [&'t str; N]) -> Self {
+        for (part, other) in self.0.iter_mut().zip(first) {
+            *part = other.into();
+        }
         self
     }
 
@@ -300,9 +303,10 @@ mod tests {
     #[test]
     fn a_command_is_a_list_of_its_parts() {
         let mut bytes = b"before".to_vec();
-        let command = Command::new("SET").with("key").with("\u{e9}\r\n");
-        command.with_all(&[Part::Number(12)]).write_to(&mut bytes);
-        let told = "before*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$4\r\n\u{e9}\r\n\r\n$2\r\n12\r\n";
+        let mut command = Command::of(&["SET", "key", "\u{e9}\r\n"]);
+        command.add(&[12usize.into()]);
+        command.beginning(["PUT"]).write_to(&mut bytes);
+        let told = "before*4\r\n$3\r\nPUT\r\n$3\r\nkey\r\n$4\r\n\u{e9}\r\n\r\n$2\r\n12\r\n";
         assert_eq!(bytes, told.as_bytes());
     }
 

@@ -40,19 +40,34 @@ impl Script {
         })
     }
 
-    /// The command that runs it on a key.
-    pub(super) fn command<'t>(
-        &'t self,
-        form: Form,
-        key: &'t str,
-        arguments: &[Part<'t>],
-    ) -> Command<'t> {
-        let (name, script) = match form {
-            Form::Digest => ("EVALSHA", self.digest()),
-            Form::Text => ("EVAL", self.text),
-        };
-        let command = Command::new(name).with(script).with("1").with(key);
-        command.with_all(arguments)
+    /// It, to be run on a key.
+    pub(super) fn on<'t>(&'t self, key: &'t str, arguments: &[Part<'t>]) -> Call<'t> {
+        let mut command = Command::of(&["EVALSHA", self.digest(), "1", key]);
+        command.add(arguments);
+        Call {
+            script: self,
+            key,
+            command,
+        }
+    }
+}
+
+/// A script to be run on a key.
+#[derive(Debug)]
+pub(super) struct Call<'t> {
+    script: &'t Script,
+    pub(super) key: &'t str,
+    /// In the form of the digest.
+    pub(super) command: Command<'t>,
+}
+
+impl<'t> Call<'t> {
+    /// The command in another form.
+    pub(super) fn in_form(&self, form: Form) -> Command<'t> {
+        match form {
+            Form::Digest => self.command.clone(),
+            Form::Text => self.command.clone().beginning(["EVAL", self.script.text]),
+        }
     }
 }
 

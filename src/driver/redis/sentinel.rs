@@ -26,8 +26,8 @@ pub(super) async fn primary(
 
 async fn told_by(sentinel: &Address, name: &str, access: &Access) -> Result<Address, Fault> {
     let asked = async {
-        let question = Command::new("SENTINEL").with("get-master-addr-by-name");
-        access.dial(sentinel).await?.ask(&question.with(name)).await
+        let question = Command::of(&["SENTINEL", "get-master-addr-by-name", name]);
+        access.dial(sentinel).await?.ask(&question).await
     };
     let late = |_| Fault::unsent("no sentinel answers", Some("ETIMEDOUT"));
     let told = tokio::time::timeout(access.patience, asked).await;
@@ -49,7 +49,7 @@ async fn told_by(sentinel: &Address, name: &str, access: &Access) -> Result<Addr
 
 /// Refuses a server that is no primary, or no longer. One that does not let us ask is believed.
 pub(super) async fn check_role(wire: &Wire) -> Result<(), Fault> {
-    let told = match wire.ask(&Command::new("ROLE")).await {
+    let told = match wire.ask(&Command::of(&["ROLE"])).await {
         Ok(told) => told,
         Err(Fault::Said(_)) => return Ok(()),
         Err(fault) => return Err(fault.before_sending()),

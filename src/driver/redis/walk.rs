@@ -98,10 +98,9 @@ impl RedisServer {
         };
         let (name, link) = &nodes[at];
         let cursor = if *name == place.node { place.cursor } else { 0 };
-        let cursor = cursor.to_string();
-        let scan = Command::new("SCAN").with(&*cursor);
-        let scan = scan.with("MATCH").with(&*self.pattern).with("COUNT");
-        let scan = scan.with(about.clamp(FEW, MANY));
+        let (cursor, count) = (cursor.to_string(), about.clamp(FEW, MANY).to_string());
+        let scan = ["SCAN", &cursor, "MATCH", &self.pattern, "COUNT", &count];
+        let scan = Command::of(&scan);
         let odd = || Fault::unsent("the server's answer to SCAN cannot be read", None);
         let (cursor, ids) = self.scanned(&link.send(&scan).await?).ok_or_else(odd)?;
         let next = match cursor {
@@ -166,7 +165,7 @@ impl RedisServer {
 
     async fn remove_idle(&self, id: &SessionId, cutoff: Millis) -> Result<usize, Fault> {
         let key = self.key(id);
-        match self.nodes.run(&SWEEP, &key, &[cutoff.into()]).await {
+        match self.nodes.run(&SWEEP.on(&key, &[cutoff.into()])).await {
             Ok(swept) => Ok(usize::from(number_of(&swept) == Some(1))),
             // A key of somebody else's.
             Err(Fault::Said(said)) if said.code == "WRONGTYPE" => Ok(0),

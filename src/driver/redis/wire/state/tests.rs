@@ -24,7 +24,7 @@ impl Place {
     }
 
     fn ask(&mut self, commands: &[&str]) -> usize {
-        let commands: Vec<_> = commands.iter().map(|name| Command::new(name)).collect();
+        let commands: Vec<_> = commands.iter().map(|name| Command::of(&[name])).collect();
         self.state
             .ask(&commands.iter().collect::<Vec<_>>())
             .unwrap()
@@ -147,7 +147,7 @@ fn when_the_connection_ends_who_waits_is_told_and_nothing_more_is_asked() {
     assert_eq!(place.state.end(reason.clone()).len(), 1);
     assert_eq!(place.answer(asked), Some(Err(reason.clone())));
     assert_eq!(
-        place.state.ask(&[&Command::new("C")]),
+        place.state.ask(&[&Command::of(&["C"])]),
         Err(Fault::Unsent(reason))
     );
     assert_eq!(place.state.unanswered(), 0);
@@ -183,8 +183,8 @@ fn what_the_system_does_not_take_is_sent_later_in_its_order() {
         }
     }
     let mut wanted = Vec::new();
-    Command::new(&long).write_to(&mut wanted);
-    Command::new("LAST").write_to(&mut wanted);
+    Command::of(&[&long]).write_to(&mut wanted);
+    Command::of(&["LAST"]).write_to(&mut wanted);
     assert!(heard == wanted);
 }
 
