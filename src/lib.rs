@@ -9,7 +9,9 @@
 //!      ├── session/   what a session is and may do            ┐
 //!      ├── cookie/    header text to and from a session id    ├ pure: no I/O, no clock
 //!      ├── payload/   attributes to and from stored text      ┘
-//!      └── driver/    records in memory, in files, in SQLite, in the application's own handler
+//!      └── driver/    records in memory, in files, in SQLite, on servers, in the application's own handler
+//!
+//!  worker         threads for what may block      event_loop     the thread's own loop, which watches sockets
 //! ```
 //!
 //! The words: a *session* is one visitor's state in one request, and has *attributes*. A *driver* keeps *records*: an id, a

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio::time::error::Elapsed;
 
-pub use self::in_place::{BLOCKED, GRACE, Work, in_place};
+pub use self::in_place::{BLOCKED, GRACE, GRACES, Work, in_place};
 pub use self::outbox::{Batch, collect, gather, gathers, send, when_idle};
 use self::outbox::{Task, hand_over};
 use crate::error::{Code, Error, Result};
@@ -36,19 +36,23 @@ const MOST_QUEUED: usize = 10_000;
 
 /// The process's pool. It is never shut down: the system ends its threads with the process, and a worker thread of
 /// Node that ends leaves it to the others.
-static POOL: OnceLock<Result<Runtime>> = OnceLock::new();
+static POOL: OnceLock<Runtime> = OnceLock::new();
 
+/// The pool. Where it cannot be started, the next call tries again.
 fn pool() -> Result<&'static Runtime> {
-    let started = POOL.get_or_init(|| {
-        Builder::new_multi_thread()
-            .worker_threads(1)
-            .max_blocking_threads(MOST_THREADS)
-            .thread_name("node-session")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::new(Code::Internal, "cannot start a thread").because_io(&error))
-    });
-    started.as_ref().map_err(Clone::clone)
+    if let Some(pool) = POOL.get() {
+        return Ok(pool);
+    }
+    let started = Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(MOST_THREADS)
+        .thread_name("node-session")
+        .enable_all()
+        .build();
+    let failed = |error| Error::new(Code::Internal, "cannot start a thread").because_io(&error);
+    let started = started.map_err(failed)?;
+    // Another thread may have been quicker.
+    Ok(POOL.get_or_init(|| started))
 }
 
 /// A future that is ready after `time`, for any thread to poll.

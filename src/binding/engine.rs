@@ -3,7 +3,7 @@
 //! Every operation is polled on the JavaScript thread, at once when it is begun. What cannot be answered on the spot is
 //! polled again when a driver's thread wakes it; one wake-up of JavaScript serves all operations that are ready.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,12 +111,14 @@ impl Wake for OperationWaker {
     }
 }
 
-/// The operations of an engine, by their numbers. A number is given again as soon as its operation has ended, so that the
-/// numbers stay small.
+/// The operations of an engine, by their numbers. A number is given again when its operation has ended and its reply is with
+/// JavaScript, so that the numbers stay small.
 #[derive(Default)]
 struct Operations {
     places: Vec<Place>,
     free: Vec<u32>,
+    /// Numbers of operations that ended, and whose replies JavaScript may not have been given yet.
+    ended: Vec<u32>,
 }
 
 /// The place of a number.
@@ -145,6 +147,11 @@ impl Operations {
         self.free.push(number);
     }
 
+    /// Their replies have been given.
+    fn release_ended(&mut self) {
+        self.free.append(&mut self.ended);
+    }
+
     fn place(&mut self, number: u32) -> Option<&mut Place> {
         self.places.get_mut(number as usize - 1)
     }
@@ -165,6 +172,8 @@ pub struct Engine {
     /// Gives a handler object its number, 1 or more.
     pub number_of: Kept,
     operations: RefCell<Operations>,
+    /// Calls of `run` that have not returned.
+    runs: Cell<u32>,
     /// The function that is called when operations are ready to go on.
     wake_up: OnceCell<Kept>,
     ready: Arc<Ready>,
@@ -194,6 +203,7 @@ impl Engine {
             call_codec,
             number_of,
             operations: RefCell::default(),
+            runs: Cell::new(0),
             wake_up: OnceCell::new(),
             ready: Arc::new(Ready::new()),
         }
@@ -224,7 +234,10 @@ impl Engine {
     pub fn begin(&self, operation: impl Future<Output = Reply> + 'static) -> Reply {
         let number = self.operations.borrow_mut().reserve(&self.ready);
         match self.advance(number, Box::pin(operation)) {
-            Some(reply) => reply,
+            Some(reply) => {
+                self.operations.borrow_mut().release(number);
+                reply
+            }
             None => Reply::Later(number),
         }
     }
@@ -243,10 +256,7 @@ impl Engine {
     fn advance(&self, number: u32, mut operation: Operation) -> Option<Reply> {
         let waker = self.operations.borrow_mut().place(number)?.waker.clone();
         match poll(&mut operation, &waker) {
-            Poll::Ready(reply) => {
-                self.operations.borrow_mut().release(number);
-                Some(reply)
-            }
+            Poll::Ready(reply) => Some(reply),
             Poll::Pending => {
                 if let Some(place) = self.operations.borrow_mut().place(number) {
                     place.operation = Some(operation);
@@ -264,13 +274,19 @@ impl Engine {
     /// Goes on with the operations that are ready; gives those that ended, by their numbers. Under the number 0, which no
     /// operation has, may be a text that the application is to be warned with.
     pub fn run(&self) -> Vec<(u32, Reply)> {
+        // JavaScript that an operation calls may come here, too, before it is given the replies of those that ended already.
+        if self.runs.replace(self.runs.get() + 1) == 0 {
+            self.operations.borrow_mut().release_ended();
+        }
         let mut ended = Vec::new();
         for number in self.ready.take() {
             let operation = self.take(number);
             if let Some(reply) = operation.and_then(|operation| self.advance(number, operation)) {
+                self.operations.borrow_mut().ended.push(number);
                 ended.push((number, reply));
             }
         }
+        self.runs.set(self.runs.get() - 1);
         worker::send();
         if let Some(warning) = self.manager.take_warning() {
             ended.push((0, Reply::Text(warning.into())));

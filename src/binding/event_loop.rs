@@ -143,21 +143,23 @@ extern "C" fn ready(handle: Handle, _status: c_int, _events: c_int) {
     let Some(uv) = uv() else { return };
     // SAFETY: a handle that is not closed has its `Watch`, and none is freed before its own callback has returned.
     let watch = unsafe { &*(uv.data)(handle).cast::<Watch>() };
-    let goes_on = caught(|| {
-        point("socket");
-        let (goes_on, engines) = heard(|| watch.watched.is_ready());
-        for engine in engines {
-            if let Some(engine) = registry::engine(engine) {
-                engine.call_back();
-            }
+    // Those that were woken before a panic are called back, too: they have been told that somebody heard it.
+    let (goes_on, woken) = heard(|| {
+        let goes_on = caught(|| {
+            point("socket");
+            watch.watched.is_ready()
+        });
+        if goes_on.is_err() {
+            caught(|| watch.watched.is_abandoned()).ok();
         }
-        goes_on
+        goes_on == Ok(true)
     });
-    if goes_on.is_err() {
-        caught(|| watch.watched.is_abandoned()).ok();
-    }
-    if goes_on != Ok(true) {
+    if !goes_on {
         close(handle);
+    }
+    for engine in woken {
+        let call_back = || registry::engine(engine).map(|engine| engine.call_back());
+        caught(call_back).ok();
     }
 }
 
@@ -219,15 +221,8 @@ thread_local! {
     static WOKEN: RefCell<Option<Vec<u32>>> = const { RefCell::new(None) };
 }
 
-/// Does `work`, and gives the engines that it woke.
+/// Does `work`, which does not panic, and gives the engines that it woke.
 fn heard<T>(work: impl FnOnce() -> T) -> (T, Vec<u32>) {
-    struct Listening;
-    impl Drop for Listening {
-        fn drop(&mut self) {
-            WOKEN.take();
-        }
-    }
-    let _listening = Listening;
     WOKEN.set(Some(Vec::new()));
     let done = work();
     (done, WOKEN.take().unwrap_or_default())

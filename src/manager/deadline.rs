@@ -11,7 +11,7 @@ use super::timer::Timer;
 use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
 use crate::panics::caught;
-use crate::worker::{BLOCKED, GRACE};
+use crate::worker::{BLOCKED, GRACE, GRACES};
 
 /// Operations of one manager that may wait for storage at the same time. Each of them holds a response and a session.
 const MOST_UNDER_WAY: usize = 10_000;
@@ -72,7 +72,7 @@ struct Deadline<'m> {
     manager: &'m Manager,
     timer: Result<Timer>,
     due: Millis,
-    had_grace: bool,
+    graces: u8,
 }
 
 impl<'m> Deadline<'m> {
@@ -82,7 +82,7 @@ impl<'m> Deadline<'m> {
             manager,
             timer: Timer::new(&manager.clock, limit),
             due: manager.clock.now() + limit,
-            had_grace: false,
+            graces: 0,
         }
     }
 
@@ -97,10 +97,11 @@ impl<'m> Deadline<'m> {
                 return Poll::Pending;
             }
             let clock = &self.manager.clock;
-            if self.had_grace || clock.now() <= self.due + BLOCKED {
+            if self.graces == GRACES || clock.now() <= self.due + BLOCKED {
                 return Poll::Ready(Ok(()));
             }
-            self.had_grace = true;
+            self.graces += 1;
+            self.due = clock.now() + GRACE;
             self.timer = Timer::new(clock, GRACE);
         }
     }

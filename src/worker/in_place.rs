@@ -14,8 +14,10 @@ use crate::error::Result;
 
 /// The end of a time that is noticed later than this was missed because the thread had other things to do.
 pub const BLOCKED: Millis = Millis(50);
-/// What work is given then, once: what it waits for may have come in time and lie behind the end of its time.
+/// What work is given then: what it waits for may have come in time and lie behind the end of its time.
 pub const GRACE: Millis = Millis(100);
+/// How often it is, while the thread goes on being busy: each time it comes one step further.
+pub const GRACES: u8 = 8;
 
 /// Work that any thread may go on with.
 pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -32,7 +34,7 @@ pub async fn in_place<T: Send + 'static>(limit: Duration, work: Work<T>) -> Resu
         pool,
         work: Some(work),
         until: None,
-        had_grace: false,
+        graces: 0,
     };
     let mut sleep = pin!(None);
     poll_fn(|context| {
@@ -66,7 +68,7 @@ struct Doing<T: Send + 'static> {
     work: Option<Work<T>>,
     /// The end of its time; `None` before its first poll.
     until: Option<Instant>,
-    had_grace: bool,
+    graces: u8,
 }
 
 impl<T: Send + 'static> Doing<T> {
@@ -82,13 +84,13 @@ impl<T: Send + 'static> Doing<T> {
         done
     }
 
-    /// Where the end of its time was missed, another, once.
+    /// Where the end of its time was missed, another.
     fn grace(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        if self.had_grace || now <= self.until? + BLOCKED.duration() {
+        if self.graces == GRACES || now <= self.until? + BLOCKED.duration() {
             return None;
         }
-        self.had_grace = true;
+        self.graces += 1;
         self.until = Some(now + GRACE.duration());
         self.until
     }
@@ -100,5 +102,82 @@ impl<T: Send + 'static> Drop for Doing<T> {
             let limited = async move { tokio::time::timeout_at(until, work).await };
             self.pool.spawn(limited);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::task::Waker;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    fn poll<F: Future>(work: Pin<&mut F>) -> Poll<F::Output> {
+        work.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Work that waits for a number.
+    fn waiting() -> (oneshot::Sender<u8>, Work<u8>) {
+        let (tell, told) = oneshot::channel();
+        (tell, Box::pin(async { told.await.unwrap_or_default() }))
+    }
+
+    #[test]
+    fn work_that_is_at_hand_is_done_on_the_spot() {
+        let mut work = pin!(in_place(LONG, Box::pin(async { 7 })));
+        assert_eq!(poll(work.as_mut()), Poll::Ready(Ok(Some(7))));
+    }
+
+    #[test]
+    fn work_that_is_given_up_goes_on() {
+        let (begin, begun) = oneshot::channel::<()>();
+        let (end, ended) = channel();
+        let work = async move {
+            begun.await.ok();
+            end.send(7).ok();
+        };
+        let mut work = Box::pin(in_place(LONG, Box::pin(work)));
+        assert!(poll(work.as_mut()).is_pending());
+        drop(work);
+        begin.send(()).unwrap();
+        assert_eq!(ended.recv(), Ok(7));
+    }
+
+    #[test]
+    fn work_that_takes_too_long_has_no_result() {
+        let (_tell, work) = waiting();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let ended = runtime.unwrap().block_on(in_place(SHORT, work));
+        assert_eq!(ended, Ok(None));
+    }
+
+    #[test]
+    fn when_the_thread_was_busy_at_the_end_of_its_time_work_is_given_a_little_more() {
+        let (tell, work) = waiting();
+        let mut work = pin!(in_place(SHORT, work));
+        assert!(poll(work.as_mut()).is_pending());
+        for _ in 0..2 {
+            std::thread::sleep(2 * BLOCKED.duration() + GRACE.duration());
+            assert!(poll(work.as_mut()).is_pending());
+        }
+        tell.send(7).unwrap();
+        assert_eq!(poll(work.as_mut()), Poll::Ready(Ok(Some(7))));
+    }
+
+    #[test]
+    fn work_that_panics_is_not_gone_on_with() {
+        let (end, ended) = channel::<()>();
+        let work = async move {
+            let _end = end;
+            std::panic::resume_unwind(Box::new("a panic"));
+        };
+        let mut work = Box::pin(in_place::<()>(LONG, Box::pin(work)));
+        let panicked = crate::panics::caught(|| poll(work.as_mut()));
+        assert!(panicked.is_err() && ended.try_recv().is_err());
     }
 }

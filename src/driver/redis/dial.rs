@@ -33,6 +33,8 @@ pub(super) struct Access {
     pub(super) tls: Option<Tls>,
     /// How long an attempt may take.
     pub(super) patience: Duration,
+    /// Most bytes of one answer.
+    pub(super) longest: usize,
 }
 
 impl Access {
@@ -54,7 +56,7 @@ impl Access {
             Address::Tcp(host, port) => (host, *port),
             Address::Socket(path, _) => {
                 let stream = UnixStream::connect(path).await?.into_std()?;
-                return Wire::new(Socket::Unix(stream), None);
+                return Wire::new(Socket::Unix(stream), None, self.longest);
             }
         };
         let stream = TcpStream::connect((host.as_str(), port)).await?;
@@ -68,7 +70,7 @@ impl Access {
                 (stream, Some(Box::new(tls)))
             }
         };
-        Wire::new(Socket::Tcp(stream.into_std()?), tls)
+        Wire::new(Socket::Tcp(stream.into_std()?), tls, self.longest)
     }
 
     /// Logs in, by RESP3 where the server speaks it, and chooses the database.

@@ -51,6 +51,8 @@ use crate::session_id::SessionId;
 const GRACE: Millis = Millis(60_000);
 /// Longest time that a key lives: a hundred years, which the server can still count.
 const LONGEST: Millis = Millis(100 * 365 * 86_400_000);
+/// What an answer may have beside a payload: a page of keys, or what a server tells of itself or of its cluster. Units: bytes.
+const BESIDE: usize = 4 << 20;
 /// Shortest and longest time that an attempt to connect may take. Units: milliseconds.
 const CONNECT: (i64, i64) = (250, 5_000);
 
@@ -76,6 +78,7 @@ fn server(options: &config::Redis, bounds: Bounds) -> Result<RedisServer> {
             database: options.database,
             tls: options.tls.clone(),
             patience: patience.duration(),
+            longest: bounds.max_payload.saturating_add(BESIDE),
         },
         policy: policy.clone(),
     };

@@ -12,6 +12,8 @@ use crate::clock::Millis;
 const DEEPEST: u8 = 16;
 /// Most bytes of one text, as servers have it by default (`proto-max-bulk-len`).
 const LONGEST: usize = 512 << 20;
+/// The first byte of what nobody asked for.
+pub(super) const PUSH: u8 = b'>';
 /// Most parts of one answer.
 const MOST_PARTS: usize = 1 << 24;
 
@@ -186,7 +188,7 @@ impl<'b> Rest<'b> {
         let (kind, line) = self.line()?;
         Ok(match kind {
             b'$' | b'=' | b'!' => return self.bulk(kind, line),
-            b'*' | b'~' | b'>' | b'%' | b'|' => return self.list(kind, line, depth),
+            b'*' | b'~' | PUSH | b'%' | b'|' => return self.list(kind, line, depth),
             b':' => Value::Int(number(line).ok_or(Unread::Foreign)?),
             b'+' | b',' | b'(' => text(line),
             b'-' => refusal(line),
@@ -234,7 +236,7 @@ impl<'b> Rest<'b> {
             list.push(self.value(depth + 1)?);
         }
         match kind {
-            b'>' => Ok(Value::Push),
+            PUSH => Ok(Value::Push),
             // What is said about the answer that follows.
             b'|' => self.value(depth + 1),
             _ => Ok(Value::List(list)),

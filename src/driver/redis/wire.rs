@@ -14,23 +14,19 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use rustls::ClientConnection;
 use tokio::sync::Notify;
 
-use self::socket::Reader;
 pub(super) use self::socket::Socket;
-use self::state::{Awake, State};
+use self::socket::Waiter;
+use self::state::{Awake, Received, State};
 use super::fault::{Fault, answered};
 use super::resp::{Command, Value};
 use crate::driver::remote::Reason;
 use crate::event_loop::{self, Watched};
 use crate::worker::{self, Batch};
-
-/// Pauses between attempts to send what the system did not take: the first, and the longest. They double.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
 /// A connection. It is closed when nobody has it any more.
 pub(super) struct Wire(Arc<Line>);
@@ -46,20 +42,24 @@ struct Line {
 }
 
 impl Wire {
-    /// The connection over a socket, and what encrypts it. To be called in the pool.
+    /// The connection over a socket, and what encrypts it. Its answers have `longest` bytes at most. To be called in the pool.
     ///
     /// # Errors
     ///
     /// When the system cannot watch the socket.
-    pub(super) fn new(socket: Socket, tls: Option<Box<ClientConnection>>) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: Socket,
+        tls: Option<Box<ClientConnection>>,
+        longest: usize,
+    ) -> io::Result<Self> {
         let line = Arc::new(Line {
             socket,
-            state: Mutex::new(State::new(tls)),
+            state: Mutex::new(State::new(tls, longest)),
             is_watched: AtomicBool::new(false),
             look: Notify::new(),
         });
-        let reader = Reader::of(&line.socket)?;
-        tokio::spawn(look_after(line.clone(), reader));
+        let waiter = Waiter::of(&line.socket)?;
+        tokio::spawn(look_after(line.clone(), waiter));
         Ok(Wire(line))
     }
 
@@ -126,27 +126,33 @@ impl Line {
     }
 
     async fn retry(self: Arc<Self>) {
-        let (mut pause, longest) = PAUSES;
-        loop {
-            tokio::time::sleep(pause).await;
-            pause = longest.min(2 * pause);
-            match self.state().write_again(&self.socket) {
-                Ok(false) => {}
-                Ok(true) => return,
-                Err(error) => return self.end(Reason::of_io(&error)),
+        let sent = async {
+            let waiter = Waiter::of(&self.socket)?;
+            loop {
+                let send = || self.state().write_again(&self.socket);
+                match waiter.send(send).await {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    sent => return sent,
+                }
             }
+        };
+        if let Err(error) = sent.await {
+            self.end(Reason::of_io(&error));
         }
     }
 
-    /// Takes the answers that have come to those who wait for them. Gives whether more can come.
-    fn receive(&self) -> bool {
+    /// Takes the answers that have come to those who wait for them.
+    fn receive(&self) -> Received {
         let mut awake = Awake::new();
         let read = self.state().read(&self.socket, &mut awake);
         wake(awake);
-        if let Err(error) = read {
-            self.end(Reason::of_io(&error));
+        match read {
+            Ok(received) => received,
+            Err(error) => {
+                self.end(Reason::of_io(&error));
+                Received::TheLast
+            }
         }
-        !self.state().has_ended()
     }
 
     /// Ends it: questions without an answer get none.
@@ -179,11 +185,17 @@ fn wake(awake: Awake) {
 }
 
 /// What the pool's thread does for a connection that no event loop watches.
-async fn look_after(line: Arc<Line>, reader: Reader) {
+async fn look_after(line: Arc<Line>, waiter: Waiter) {
     loop {
-        match select(pin!(reader.readable()), pin!(line.look.notified())).await {
-            Either::Left((Ok(()), _)) if line.receive() => {}
-            Either::Left(_) => return,
+        match select(pin!(waiter.readable()), pin!(line.look.notified())).await {
+            Either::Left((Ok(()), _)) => loop {
+                match line.receive() {
+                    Received::All => break,
+                    Received::APart => tokio::task::yield_now().await,
+                    Received::TheLast => return,
+                }
+            },
+            Either::Left((Err(_), _)) => return,
             Either::Right(_) => {
                 if line.is_watched.load(Ordering::Relaxed) || line.state().has_ended() {
                     return;
@@ -218,7 +230,8 @@ impl Batch for Line {
 
 impl Watched for Line {
     fn is_ready(&self) -> bool {
-        self.receive()
+        // What is left is told anew.
+        self.receive() != Received::TheLast
     }
 
     fn is_abandoned(&self) {

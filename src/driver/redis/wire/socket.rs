@@ -56,16 +56,16 @@ impl AsFd for Socket {
 }
 
 /// A socket's second name, by which the pool's thread waits for it.
-pub(super) enum Reader {
+pub(super) enum Waiter {
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
 }
 
-impl Reader {
+impl Waiter {
     pub(super) fn of(socket: &Socket) -> io::Result<Self> {
         Ok(match socket {
-            Socket::Tcp(socket) => Reader::Tcp(socket.try_clone()?.try_into()?),
-            Socket::Unix(socket) => Reader::Unix(socket.try_clone()?.try_into()?),
+            Socket::Tcp(socket) => Waiter::Tcp(socket.try_clone()?.try_into()?),
+            Socket::Unix(socket) => Waiter::Unix(socket.try_clone()?.try_into()?),
         })
     }
 
@@ -74,15 +74,29 @@ impl Reader {
         // What is told once counts as read.
         let none = || io::Result::<()>::Err(ErrorKind::WouldBlock.into());
         let told = match self {
-            Reader::Tcp(socket) => {
+            Waiter::Tcp(socket) => {
                 socket.readable().await?;
                 socket.try_io(Interest::READABLE, none)
             }
-            Reader::Unix(socket) => {
+            Waiter::Unix(socket) => {
                 socket.readable().await?;
                 socket.try_io(Interest::READABLE, none)
             }
         };
         told.or(Ok(()))
+    }
+
+    /// Waits until something can be sent, and does `send`; that fails with `WouldBlock` where the system takes no more.
+    pub(super) async fn send<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Waiter::Tcp(socket) => {
+                socket.writable().await?;
+                socket.try_io(Interest::WRITABLE, send)
+            }
+            Waiter::Unix(socket) => {
+                socket.writable().await?;
+                socket.try_io(Interest::WRITABLE, send)
+            }
+        }
     }
 }

@@ -16,8 +16,21 @@ use crate::driver::remote::Reason;
 
 /// Room for what comes in, at first, and when nothing is left of it.
 const ROOM: usize = 64 << 10;
+/// Most bytes that one look at a connection takes: whoever looks has other things to do, too.
+const MOST_AT_ONCE: usize = 256 << 10;
 /// Room that is kept for what goes out.
 const KEPT: usize = 256 << 10;
+
+/// What one look at a connection took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// Everything that had come.
+    All,
+    /// There may be more.
+    APart,
+    /// The connection has ended.
+    TheLast,
+}
 
 #[derive(Default)]
 pub(super) struct State {
@@ -27,6 +40,8 @@ pub(super) struct State {
     /// Somebody tries again to send it after a while.
     is_retrying: bool,
     incoming: Incoming,
+    /// Most bytes of one answer.
+    longest: usize,
     /// By number.
     questions: Vec<Question>,
     /// Numbers that no question has.
@@ -59,9 +74,10 @@ enum Question {
 pub(super) type Awake = SmallVec<[Waker; 32]>;
 
 impl State {
-    pub(super) fn new(tls: Option<Box<ClientConnection>>) -> Self {
+    pub(super) fn new(tls: Option<Box<ClientConnection>>, longest: usize) -> Self {
         State {
             tls,
+            longest,
             ..State::default()
         }
     }
@@ -137,11 +153,14 @@ impl State {
         self.is_retrying && !is_told_already
     }
 
-    /// Tries again; gives whether all of it is gone.
-    pub(super) fn write_again(&mut self, socket: &Socket) -> io::Result<bool> {
+    /// Tries again. Fails with `WouldBlock` where the system does not take all of it.
+    pub(super) fn write_again(&mut self, socket: &Socket) -> io::Result<()> {
         self.write(socket)?;
         self.is_retrying = self.has_outgoing();
-        Ok(!self.is_retrying)
+        match self.is_retrying {
+            true => Err(ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }
     }
 
     fn has_outgoing(&self) -> bool {
@@ -176,34 +195,46 @@ impl State {
     }
 
     /// Reads what has come, and brings the answers in it to their questions.
-    pub(super) fn read(&mut self, socket: &Socket, awake: &mut Awake) -> io::Result<()> {
+    pub(super) fn read(&mut self, socket: &Socket, awake: &mut Awake) -> io::Result<Received> {
+        let mut taken = 0;
         while self.ended.is_none() {
             let room = self.incoming.room();
             let length = room.len();
+            let is_enough = taken >= MOST_AT_ONCE;
             let some = match &mut self.tls {
+                None if is_enough => return Ok(Received::APart),
                 None => (&mut &*socket).read(room),
-                Some(tls) => decrypt(tls, room, socket),
+                Some(tls) => decrypt(tls, room, socket, is_enough),
             };
             match some {
                 Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
                 Ok(some) => {
+                    taken += some;
                     self.incoming.to += some;
                     self.take_answers(awake)?;
                     // What comes next is told anew.
                     if some < length && self.tls.is_none() {
-                        return Ok(());
+                        return Ok(Received::All);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(match is_enough {
+                        true => Received::APart,
+                        false => Received::All,
+                    });
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(Received::TheLast)
     }
 
     fn take_answers(&mut self, awake: &mut Awake) -> io::Result<()> {
-        while !self.incoming.is_empty() {
+        while let Some(first) = self.incoming.unread().first() {
+            if self.unanswered.is_empty() && *first != resp::PUSH {
+                return Err(foreign());
+            }
             match resp::read(self.incoming.unread()) {
                 Ok((value, length)) => {
                     self.incoming.forget(length);
@@ -211,8 +242,8 @@ impl State {
                         self.answer(value, awake)?;
                     }
                 }
-                Err(Unread::Unfinished) => break,
-                Err(Unread::Foreign) => return Err(foreign()),
+                Err(Unread::Unfinished) if self.incoming.unread().len() <= self.longest => break,
+                Err(_) => return Err(foreign()),
             }
         }
         Ok(())
@@ -279,11 +310,16 @@ fn encrypt(tls: &mut ClientConnection, bytes: &[u8], socket: &Socket) -> io::Res
     Ok(taken)
 }
 
-/// Reads and decrypts; gives how much came.
-fn decrypt(tls: &mut ClientConnection, room: &mut [u8], socket: &Socket) -> io::Result<usize> {
+/// Reads and decrypts, where it is not enough; gives how much came. What was read before is taken in any case, since nothing tells of it.
+fn decrypt(
+    tls: &mut ClientConnection,
+    room: &mut [u8],
+    socket: &Socket,
+    is_enough: bool,
+) -> io::Result<usize> {
     loop {
         match tls.reader().read(room) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !is_enough => {}
             read => return read,
         }
         if tls.read_tls(&mut &*socket)? == 0 {

@@ -4,6 +4,9 @@ use std::os::unix::net::UnixStream;
 
 use super::*;
 
+/// Most bytes of an answer.
+const LONGEST: usize = 1 << 20;
+
 /// A connection, and the server's end of it.
 struct Place {
     state: State,
@@ -17,7 +20,7 @@ impl Place {
         own.set_nonblocking(true).unwrap();
         server.set_nonblocking(true).unwrap();
         Place {
-            state: State::new(None),
+            state: State::new(None, LONGEST),
             socket: Socket::Unix(own),
             server,
         }
@@ -31,7 +34,7 @@ impl Place {
     }
 
     /// The server says something, and it is read.
-    fn say(&mut self, text: &str) -> io::Result<()> {
+    fn say(&mut self, text: &str) -> io::Result<Received> {
         self.server.write_all(text.as_bytes()).unwrap();
         self.state.read(&self.socket, &mut Awake::new())
     }
@@ -160,7 +163,7 @@ fn the_end_of_the_stream_is_told_after_the_answers_before_it() {
     place.server.write_all(b":1\r\n").unwrap();
     place.server.shutdown(std::net::Shutdown::Both).unwrap();
     let read = place.state.read(&place.socket, &mut Awake::new());
-    let ended = read.and_then(|()| place.state.read(&place.socket, &mut Awake::new()));
+    let ended = read.and_then(|_| place.state.read(&place.socket, &mut Awake::new()));
     assert!(ended.is_err());
     assert_eq!(place.answer(asked), number(1));
 }
@@ -178,9 +181,8 @@ fn what_the_system_does_not_take_is_sent_later_in_its_order() {
     let mut room = vec![0; 1 << 20];
     while let Ok(length) = place.server.read(&mut room) {
         heard.extend_from_slice(&room[..length]);
-        if place.state.write_again(&place.socket).unwrap() && heard.ends_with(b"LAST\r\n") {
-            break;
-        }
+        let sent = place.state.write_again(&place.socket);
+        assert!(sent.is_ok() || sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
     }
     let mut wanted = Vec::new();
     Command::of(&[&long]).write_to(&mut wanted);
@@ -199,4 +201,34 @@ fn a_long_answer_is_read_and_its_room_given_back() {
     }
     assert_eq!(place.answer(asked), Some(Ok(Value::Text(long.into()))));
     assert!(place.state.incoming.bytes.len() <= ROOM);
+}
+
+#[test]
+fn an_answer_without_an_end_is_not_waited_for_for_ever() {
+    let mut place = Place::new();
+    place.ask(&["A"]);
+    let endless = "+".to_owned() + &"x".repeat(ROOM - 1);
+    let pieces = (0..).map_while(|_| place.say(&endless).ok());
+    assert!(pieces.count() <= LONGEST / ROOM + 1);
+    // Nor is what begins without a question.
+    assert!(Place::new().say("+").is_err());
+}
+
+#[test]
+fn one_look_takes_only_so_much_and_the_next_one_goes_on() {
+    let mut place = Place::new();
+    place.server.set_nonblocking(false).unwrap();
+    let mut server = place.server.try_clone().unwrap();
+    let pushes = ">1\r\n+x\r\n".repeat(4 * MOST_AT_ONCE / 8);
+    let writing = std::thread::spawn(move || server.write_all(pushes.as_bytes()));
+    let mut looks = 0;
+    while !writing.is_finished() || looks == 0 {
+        place.state.read(&place.socket, &mut Awake::new()).unwrap();
+        looks += 1;
+    }
+    assert!(looks >= 3);
+    let asked = place.ask(&["A"]);
+    while place.state.read(&place.socket, &mut Awake::new()).unwrap() != Received::All {}
+    place.say(":7\r\n").unwrap();
+    assert_eq!(place.answer(asked), number(7));
 }
