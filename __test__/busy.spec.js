@@ -2,7 +2,7 @@
 
 /*
  * JavaScript that does something else for longer than storage may take: what was asked of a server before is answered all the same,
- * nothing is lost, and what was asked has gone out meanwhile.
+ * nothing is lost, and what was asked has gone out meanwhile. And JavaScript that begins requests while others are being answered.
  */
 
 const { once } = require('events')
@@ -87,6 +87,27 @@ describeOurs.each(servers)('while JavaScript is busy, over %s', (name, row) => {
     await together(sessions, cookies, (session, at) => { found[at] = [session.get('at'), session.get('again')] })
     expect(found).toEqual(none.map((_, at) => [at, at]))
     expect(errors).toEqual([])
+  })
+
+  test('with an encrypter that begins a request of its own, each request is given its own session', async () => {
+    let nested
+    let opened = 0
+    const encrypter = {
+      encrypt: (text) => text,
+      decrypt: (text) => {
+        opened += 1
+        if (opened === REQUESTS + 2) nested = read(cookies[0])
+        return text
+      },
+    }
+    const sessions = ours.create({ secret: SECRET, lottery: false, encrypt: true, ...row.options() }, encrypter)
+    later(() => sessions.close())
+    const read = (cookie) => new Promise((resolve) => { visit(sessions, cookie, (session) => resolve(session.get('at'))) })
+    const cookies = await together(sessions, Array.from({ length: REQUESTS }), (session, at) => session.put('at', at))
+    expect(await Promise.all(cookies.map(read))).toEqual(cookies.map((_, at) => at))
+    // While the second of these is being opened, and the first has been.
+    expect(await Promise.all(cookies.map(read))).toEqual(cookies.map((_, at) => at))
+    expect(await nested).toBe(0)
   })
 })
 
