@@ -1,7 +1,8 @@
 //! One NodeSession's manager, and the operations of it that are under way.
 //!
 //! Every operation is polled on the JavaScript thread, at once when it is begun. What cannot be answered on the spot is
-//! polled again when a driver's thread wakes it; one wake-up of JavaScript serves all operations that are ready.
+//! polled again when a driver's thread wakes it, or what came over a socket that this thread's event loop watches; one wake-up of
+//! JavaScript serves all operations that are ready.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
@@ -87,8 +88,8 @@ impl Ready {
         let Some((engine, wake_up)) = self.wake_up.get() else {
             return;
         };
-        let is_own = || thread::current().id() == self.thread;
-        if !(event_loop::is_listening() && is_own() && event_loop::hear(*engine)) {
+        let is_own = thread::current().id() == self.thread;
+        if !(is_own && event_loop::hear(*engine)) {
             wake_up.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }

@@ -228,11 +228,6 @@ fn heard<T>(work: impl FnOnce() -> T) -> (T, Vec<u32>) {
     (done, WOKEN.take().unwrap_or_default())
 }
 
-/// Whether this thread listens to a socket just now.
-pub fn is_listening() -> bool {
-    WOKEN.with_borrow(Option::is_some)
-}
-
 /// Notes that an engine of this thread was woken; gives whether somebody heard it.
 pub fn hear(engine: u32) -> bool {
     WOKEN.with_borrow_mut(|woken| match woken {

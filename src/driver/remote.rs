@@ -175,7 +175,7 @@ impl<S: Server> Remote<S> {
         }
     }
 
-    /// Lets a call run. It goes on when nobody waits for its answer any more, but not past its limit: what a
+    /// Lets a call run, here or on the pool. It goes on when nobody waits for its answer any more, but not past its limit: what a
     /// server has begun to do is not undone by looking away.
     fn ask<T: Send + 'static>(
         &self,

@@ -223,25 +223,23 @@ impl Server for RedisServer {
         let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
         let [now, lives] = [now, self.lives].map(Part::from);
         let arguments = [expected, payload, now, lives, self.most.into()];
-        Ok(
-            match self.swap(scripts::REPLACE.on(&key, &arguments)).await? {
-                Swapped::Done => Replaced::Replaced,
-                Swapped::Gone => Replaced::Gone,
-                Swapped::Conflict(stored) => Replaced::Conflict(stored),
-            },
-        )
+        let swapped = self.swap(scripts::REPLACE.on(&key, &arguments)).await?;
+        Ok(match swapped {
+            Swapped::Done => Replaced::Replaced,
+            Swapped::Gone => Replaced::Gone,
+            Swapped::Conflict(stored) => Replaced::Conflict(stored),
+        })
     }
 
     async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
         let key = self.key(id);
         let arguments = [Part::Text(expected), self.most.into()];
-        Ok(
-            match self.swap(scripts::REMOVE.on(&key, &arguments)).await? {
-                Swapped::Done => Removed::Removed,
-                Swapped::Gone => Removed::Gone,
-                Swapped::Conflict(stored) => Removed::Conflict(stored),
-            },
-        )
+        let swapped = self.swap(scripts::REMOVE.on(&key, &arguments)).await?;
+        Ok(match swapped {
+            Swapped::Done => Removed::Removed,
+            Swapped::Gone => Removed::Gone,
+            Swapped::Conflict(stored) => Removed::Conflict(stored),
+        })
     }
 
     async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
