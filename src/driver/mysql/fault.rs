@@ -96,6 +96,9 @@ impl From<Error> for Fault {
                 | DriverError::PacketOutOfOrder
                 | DriverError::UnexpectedPacket { .. }),
             ) => (Kind::Broken, error.to_string(), None),
+            Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
+                return Self::refused(unknown_plugin(name), "ER_NOT_SUPPORTED_AUTH_MODE");
+            }
             Error::Driver(error) => (Kind::Plain, error.to_string(), None),
             Error::Url(_) | Error::Other(_) => {
                 (Kind::Plain, "an error of the protocol".into(), None)
@@ -105,6 +108,13 @@ impl From<Error> for Fault {
         let reason = Reason { message, code };
         Self { kind, reason }
     }
+}
+
+/// MySQL hides which users it knows: whom it does not know, it may ask in a way that none of its users has.
+fn unknown_plugin(name: &str) -> String {
+    format!(
+        "the server asks for `{name}`, which is not supported; it may ask so of a user that it does not know"
+    )
 }
 
 impl Fault {
@@ -247,6 +257,12 @@ const KNOWN: &[(u16, &str, Kind, Text)] = &[
     (3159, "ER_SECURE_TRANSPORT_REQUIRED", Kind::Plain, Discreet),
     (3168, "ER_SERVER_ISNT_AVAILABLE", Kind::Broken, Discreet),
     (3169, "ER_SESSION_WAS_KILLED", Kind::Broken, Discreet),
+    (
+        3988,
+        "ER_IMPOSSIBLE_STRING_CONVERSION",
+        Kind::Narrow,
+        Quotes(UNFIT),
+    ),
     (
         4031,
         "ER_CLIENT_INTERACTION_TIMEOUT",

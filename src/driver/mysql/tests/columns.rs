@@ -194,7 +194,7 @@ fn a_row_is_found_by_its_key_whatever_the_columns_character_set() {
         }
         let plan = |sql: &str| {
             let prepared = format!(
-                "PREPARE it FROM 'EXPLAIN {sql}'; SET @id = _utf8mb4'{}'; EXECUTE it USING @id, @id",
+                "PREPARE it FROM 'EXPLAIN FORMAT=TRADITIONAL {sql}'; SET @id = _utf8mb4'{}'; EXECUTE it USING @id, @id",
                 id('k').as_str()
             );
             let mut rows = place.sql(&prepared);
