@@ -117,6 +117,14 @@ macro_rules! give {
 impl Scope {
     /// The string that `value` is, or `None` when it is no string.
     pub fn text(self, value: Js) -> Option<Text> {
+        match self.short_text(value)? {
+            None => self.long_text(value).map(Text::Long),
+            short => short,
+        }
+    }
+
+    /// The same if it is a short one.
+    pub fn short_text(self, value: Js) -> Option<Option<Text>> {
         let mut bytes = [0u8; INLINE + 1];
         let mut length = 0;
         // SAFETY: the buffer has the size that is passed, and Node writes at most that many bytes, NUL included.
@@ -133,10 +141,7 @@ impl Scope {
             return None;
         }
         // Node never cuts a character in two, so a text that was cut may fall up to three bytes short of the end.
-        if length + 4 <= INLINE {
-            return Some(Text::Short(bytes, length));
-        }
-        self.long_text(value).map(Text::Long)
+        Some((length + 4 <= INLINE).then_some(Text::Short(bytes, length)))
     }
 
     fn long_text(self, value: Js) -> Option<String> {

@@ -4,7 +4,7 @@ use napi::ValueType;
 
 use super::js::{Js, Scope};
 use super::registry::Realm;
-use crate::session::{Kind, Live, Thrown};
+use crate::session::{Kind, Live, Thrown, integer_text, string_text};
 
 /// What every object inherits.
 const INHERITED: [&str; 12] = [
@@ -111,6 +111,20 @@ impl Live for JsLive<'_> {
 
     fn number_of(&self, value: &Js) -> Result<Option<f64>, Thrown> {
         Ok(self.scope.number_of(*value))
+    }
+
+    fn text_of(&self, value: &Js) -> Option<String> {
+        match self.scope.type_of(*value).ok()? {
+            ValueType::Null => Some("null".to_owned()),
+            ValueType::Boolean => self.scope.boolean_of(*value).map(|value| value.to_string()),
+            ValueType::Number => self.scope.number_of(*value).and_then(integer_text),
+            // A long string is copied once, by `JSON.stringify`.
+            ValueType::String => {
+                let short = self.scope.short_text(*value)??;
+                string_text(short.as_str())
+            }
+            _ => None,
+        }
     }
 
     fn refuse(&self, message: &str) -> Thrown {

@@ -371,12 +371,32 @@ impl Attributes {
     }
 
     fn set_top<L: Live>(&self, live: &L, name: &str, value: &L::Value) -> Result<(), Thrown> {
+        if self.set_plain(live, name, value) {
+            return Ok(());
+        }
         live.define(&live.root(), name, value)?;
         let mut state = self.state.borrow_mut();
         if !state.exposed {
             state.keep(name, Holds::Live);
         }
         Ok(())
+    }
+
+    /// Sets an attribute to a value that is all in its text, unless JavaScript has an object in its place.
+    fn set_plain<L: Live>(&self, live: &L, name: &str, value: &L::Value) -> bool {
+        let is_live =
+            |state: &State| state.exposed || matches!(state.hold(name), Some(Holds::Live));
+        if is_live(&self.state.borrow()) {
+            return false;
+        }
+        let text = live.text_of(value);
+        if let Some(text) = text {
+            self.state
+                .borrow_mut()
+                .keep(name, Holds::Text(Arc::from(text)));
+            return true;
+        }
+        false
     }
 
     fn forget_top<L: Live>(&self, live: &L, name: &str) -> Result<(), Thrown> {

@@ -172,6 +172,14 @@ impl Live for FakeLive {
         })
     }
 
+    fn text_of(&self, value: &Fake) -> Option<String> {
+        match value {
+            Fake::Scalar(text) => Some(text.clone()),
+            Fake::Text(text) => Some(text::quote(text)),
+            Fake::Undefined | Fake::Object(_) | Fake::Array(_) => None,
+        }
+    }
+
     fn refuse(&self, _message: &str) -> Thrown {
         Thrown
     }

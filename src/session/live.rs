@@ -2,6 +2,8 @@
 //!
 //! A small trait, so that the rules above it run, and are tested, without Node.
 
+use super::text;
+
 /// JavaScript threw while the engine was asking it something; the exception waits on the JavaScript side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thrown;
@@ -72,9 +74,60 @@ pub trait Live {
     /// The number that `value` is, if it is one.
     fn number_of(&self, value: &Self::Value) -> Result<Option<f64>, Thrown>;
 
+    /// The JSON text of `value`, as `JSON.stringify` writes it, of one that nothing can change and whose text is known without
+    /// asking.
+    fn text_of(&self, value: &Self::Value) -> Option<String>;
+
     /// Throws a `TypeError`.
     fn refuse(&self, message: &str) -> Thrown;
 
     /// `JSON.stringify(value)`; `None` when it gives `undefined`.
     fn stringify(&self, value: &Self::Value) -> Result<Option<String>, Thrown>;
+}
+
+/// The JSON text of a number that JavaScript writes as an integer, digit by digit.
+pub fn integer_text(number: f64) -> Option<String> {
+    /// The largest of those of which each is told from the next.
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    let is_integer = number.trunc() == number && number.abs() <= MOST;
+    let is_plain = is_integer && !(number == 0.0 && number.is_sign_negative());
+    is_plain.then(|| (number as i64).to_string())
+}
+
+/// The JSON text of a string; of one that had lone surrogates it is not known any more.
+pub fn string_text(string: &str) -> Option<String> {
+    (!string.contains('\u{fffd}')).then(|| text::quote(string))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_number_is_known_where_it_is_its_digits() {
+        let known = [
+            (0.0, "0"),
+            (-7.0, "-7"),
+            (9_007_199_254_740_991.0, "9007199254740991"),
+        ];
+        for (number, text) in known {
+            assert_eq!(integer_text(number).as_deref(), Some(text));
+        }
+        for number in [
+            -0.0,
+            0.5,
+            9_007_199_254_740_992.0,
+            1e21,
+            f64::NAN,
+            f64::INFINITY,
+        ] {
+            assert_eq!(integer_text(number), None);
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_string_is_known_where_nothing_of_it_was_lost() {
+        assert_eq!(string_text("a \"b\"\n").as_deref(), Some(r#""a \"b\"\n""#));
+        assert_eq!(string_text("a\u{fffd}"), None);
+    }
 }

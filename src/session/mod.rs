@@ -28,5 +28,5 @@ mod tests;
 pub use attributes::{Attributes, Sum};
 pub use base::Base;
 pub use identity::{Cookie, Identity, Moment, Plan, Session, Stage, Stored};
-pub use live::{Kind, Live, Thrown};
+pub use live::{Kind, Live, Thrown, integer_text, string_text};
 pub use snapshot::{Snapshot, Unsavable};
