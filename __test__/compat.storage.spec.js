@@ -20,6 +20,10 @@ const { SECRET, ID, freshId } = require('./support/cookies')
 
 const EMPTY = '"flash":{"old":[],"new":[]}'
 
+/** Values that nothing can change, at the borders of how they are written. */
+const SIMPLE = [true, false, null, 0, -0, -7, 0.5, 2 ** 53 - 1, 2 ** 53, -(2 ** 53), 1e21, '', 'é日😀"\\\n\u2028', 'a\ud800', '\udc00', '\ufffd',
+  'x'.repeat(180), 'é'.repeat(90), 'x'.repeat(200)]
+
 /** A stored text with its random token replaced. */
 function masked(text) {
   return text.replace(/"_token":"[A-Za-z0-9_-]{40}"/, '"_token":"T"')
@@ -50,12 +54,24 @@ describe.each(packages)('%s: session files', (name, pkg) => {
       `{"_token":"T","t":"é日😀\\"\\\\\\n\\u0001\\ud800/",${EMPTY}}`],
     ['values that JSON changes', [(s) => s.put({ d: new Date(0), u: undefined, n: NaN, z: -0, l: [undefined], m: new Map() })],
       `{"_token":"T","d":"1970-01-01T00:00:00.000Z","n":null,"z":0,"l":[null],"m":{},${EMPTY}}`],
+    ['simple values put one by one', [(s) => SIMPLE.forEach((value, at) => s.put(`v${at}`, value))],
+      `{"_token":"T",${SIMPLE.map((value, at) => `"v${at}":${JSON.stringify(value)}`).join()},${EMPTY}}`],
+    ['simple values put over others', [(s) => { s.put({ a: [1], b: 1n }); s.put('a', 'text'); s.put('b', 2) }],
+      `{"_token":"T","a":"text","b":2,${EMPTY}}`],
     ['numbers as JavaScript writes them', [(s) => s.put('n', [1.0, 1e21, 1e-7, 0.1, 123456789012345680000, 5e-324])],
       `{"_token":"T","n":[1,1e+21,1e-7,0.1,123456789012345680000,5e-324],${EMPTY}}`],
   ])('hold %s as the documented text', async (what, scripts, expected) => {
     const agent = site.agent()
     for (const script of scripts) await site.visit(agent, script)
     expect(masked(site.stored(agent))).toBe(expected)
+  })
+
+  test('hold simple values that the request which put them reads as it put them', async () => {
+    const { value: read } = await site.visit(site.agent(), (s) => SIMPLE.map((value, at) => {
+      s.put(`v${at}`, value)
+      return Object.is(s.get(`v${at}`), value) && s.has(`v${at}`) === (value !== null)
+    }))
+    expect(read).toEqual(SIMPLE.map(() => true))
   })
 
   test('are named by the id alone, in a folder that is made when missing', async () => {
