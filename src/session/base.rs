@@ -190,6 +190,19 @@ impl Slot {
         }
     }
 
+    /// The name as a JSON string with its quotes, as `JSON.stringify` writes it.
+    pub(super) fn key<'s>(&'s self, base: &'s Base) -> Cow<'s, str> {
+        let stored = match &self.label {
+            Label::Base(place) => base.key(*place),
+            Label::Own(_) => None,
+        };
+        // One without escapes is written in one way only.
+        match stored.filter(|key| memchr::memchr(b'\\', key.as_bytes()).is_none()) {
+            Some(key) => Cow::Borrowed(key),
+            None => Cow::Owned(text::quote(&self.name(base))),
+        }
+    }
+
     fn is_named(&self, base: &Base, name: &str) -> bool {
         match &self.label {
             Label::Base(place) => base.key(*place).is_some_and(|key| text::is_key(key, name)),

@@ -202,7 +202,7 @@ fn take_snapshot<L: Live>(
         false => "{}".to_owned(),
     };
     let live_members = Members::new(object_members(&live_text, max_depth)?);
-    let texts: Vec<(String, String)>;
+    let texts: Vec<(Cow<str>, &str)>;
     let mut members = if exposed {
         let found = |&(key, value)| Found {
             key,
@@ -233,9 +233,9 @@ fn object_members(object: &str, max_depth: usize) -> Result<Vec<(&str, &str)>, U
 }
 
 /// The members whose texts the engine wrote itself.
-fn engine_texts(slots: &Slots, base: &Base) -> Vec<(String, String)> {
-    let text = |slot: &Slot| match &slot.holds {
-        Holds::Text(text) => Some((text::quote(&slot.name(base)), text.to_string())),
+fn engine_texts<'t>(slots: &'t Slots, base: &'t Base) -> Vec<(Cow<'t, str>, &'t str)> {
+    let text = |slot: &'t Slot| match &slot.holds {
+        Holds::Text(text) => Some((slot.key(base), &**text)),
         Holds::Base(_) | Holds::Live => None,
     };
     slots.iter().filter_map(text).collect()
@@ -246,7 +246,7 @@ fn gather<'t>(
     slots: &Slots,
     base: &'t Base,
     live: &Members<'t>,
-    texts: &'t [(String, String)],
+    texts: &'t [(Cow<str>, &'t str)],
 ) -> Vec<Found<'t>> {
     let mut texts = texts.iter();
     let member = |slot: &Slot| {
@@ -258,7 +258,7 @@ fn gather<'t>(
                     place: Some(*place),
                 });
             }
-            Holds::Text(_) => texts.next().map(|(key, text)| (&**key, &**text))?,
+            Holds::Text(_) => texts.next().map(|(key, text)| (&**key, *text))?,
             Holds::Live => live.find(&slot.name(base))?,
         };
         let place = None;
