@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::process::Command;
 use std::sync::Arc;
 
-use node_session::session::{Kind, Live, Thrown};
+use node_session::session::{Kind, Live, Thrown, integer_text, string_text};
 
 /// A CSRF token, as every stored session has one.
 pub const TOKEN: &str = "qB0YEYcsunIDo4JS0464lp5N2mAjNUg7mHGalVK4";
@@ -123,6 +123,14 @@ impl Live for Scalars {
             Value::Number(number) => Some(*number),
             _ => None,
         })
+    }
+
+    fn text_of(&self, value: &Value) -> Option<String> {
+        match value {
+            Value::Text(text) => string_text(text),
+            Value::Number(number) => integer_text(*number),
+            Value::Undefined | Value::Root => None,
+        }
     }
 
     fn refuse(&self, _message: &str) -> Thrown {
