@@ -389,14 +389,12 @@ impl Attributes {
         if is_live(&self.state.borrow()) {
             return false;
         }
-        let text = live.text_of(value);
-        if let Some(text) = text {
-            self.state
-                .borrow_mut()
-                .keep(name, Holds::Text(Arc::from(text)));
-            return true;
-        }
-        false
+        let Some(text) = live.text_of(value) else {
+            return false;
+        };
+        let mut state = self.state.borrow_mut();
+        state.keep(name, Holds::Text(Arc::from(text)));
+        true
     }
 
     fn forget_top<L: Live>(&self, live: &L, name: &str) -> Result<(), Thrown> {
