@@ -53,16 +53,23 @@ pub enum Clock {
 static STARTED: OnceLock<Instant> = OnceLock::new();
 /// How far the system's clock has ever been ahead of that one. Units: milliseconds.
 static AHEAD: AtomicI64 = AtomicI64::new(i64::MIN);
+/// At which millisecond of that one the system's clock was last looked at.
+static LOOKED: AtomicI64 = AtomicI64::new(i64::MIN);
 
-/// The system's time as it was at its furthest, going on from there when it is set back.
+/// The system's time as it was at its furthest, going on from there when it is set back. Looked at once in a millisecond: a request
+/// asks for the time a dozen times.
 fn system_time() -> Millis {
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let running = millis(STARTED.get_or_init(Instant::now).elapsed());
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, millis);
-    let ahead = wall - running;
-    Millis(running + AHEAD.fetch_max(ahead, Ordering::Relaxed).max(ahead))
+    if LOOKED.load(Ordering::Acquire) != running {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, millis);
+        AHEAD.fetch_max(wall - running, Ordering::Relaxed);
+        // Whoever reads this finds that maximum.
+        LOOKED.store(running, Ordering::Release);
+    }
+    Millis(running + AHEAD.load(Ordering::Relaxed))
 }
 
 impl Clock {

@@ -37,18 +37,35 @@ pub fn encode(value: &str) -> String {
     wire
 }
 
+/// What `encodeURIComponent` leaves as it is, by character.
+const UNRESERVED: [bool; 256] = {
+    let mut unreserved = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        unreserved[at] = matches!(at as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
+            || matches!(at as u8, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
+        at += 1;
+    }
+    unreserved
+};
+
 /// Appends what JavaScript's `encodeURIComponent` gives for `text`.
 fn encode_component(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
+    let is_reserved = |byte: u8| !UNRESERVED[usize::from(byte)];
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(is_reserved) {
+        // What stands before is of single bytes.
+        out.push_str(&rest[..at]);
+        let width = rest[at..].chars().next().map_or(1, char::len_utf8);
+        for byte in rest[at..at + width].bytes() {
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 15)]));
         }
+        rest = &rest[at + width..];
     }
+    out.push_str(rest);
 }
 
 /// Writes the `Set-Cookie` headers of one `NodeSession`; what never changes in them is put together once.

@@ -2,11 +2,9 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-
-use tokio::time::Sleep;
 
 use crate::clock::{Clock, Millis};
 use crate::error::Result;
@@ -14,7 +12,7 @@ use crate::worker;
 
 /// Wakes whoever polled it when its time has come.
 pub(super) enum Timer {
-    System(Pin<Box<Sleep>>),
+    System(worker::Limit),
     /// A test's, which polls again after winding its clock.
     Manual(Rc<Cell<Millis>>, Millis),
 }
@@ -23,14 +21,14 @@ impl Timer {
     /// A timer whose time has come after `limit`.
     pub(super) fn new(clock: &Clock, limit: Millis) -> Result<Self> {
         Ok(match clock {
-            Clock::System => Timer::System(worker::sleep(limit.duration())?),
+            Clock::System => Timer::System(worker::Limit::new(limit.duration())?),
             Clock::Manual(time) => Timer::Manual(time.clone(), time.get() + limit),
         })
     }
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match self {
-            Timer::System(sleep) => sleep.as_mut().poll(context),
+            Timer::System(limit) => limit.poll(context),
             Timer::Manual(time, due) if time.get() >= *due => Poll::Ready(()),
             Timer::Manual(..) => Poll::Pending,
         }

@@ -3,12 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
-use tokio::time::Instant;
+use futures_util::FutureExt as _;
 
-use super::pool;
+use super::{Limit, go_on, pool};
 use crate::clock::Millis;
 use crate::error::Result;
 
@@ -25,49 +24,45 @@ pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Does `work` on the thread that polls this, for up to `limit`; gives its result, or `None` when it took longer. Dropped before it
 /// has ended, it goes on in the pool for the rest of its time.
 ///
+/// What needs the pool's timers or sockets asks for them by [`inside`].
+///
 /// # Errors
 ///
 /// `ERR_SESSION_INTERNAL` when the system gives no thread to measure the time.
 pub async fn in_place<T: Send + 'static>(limit: Duration, work: Work<T>) -> Result<Option<T>> {
-    let pool = pool()?;
     let mut doing = Doing {
-        pool,
         work: Some(work),
-        until: None,
+        limit: None,
         graces: 0,
     };
-    let mut sleep = pin!(None);
+    poll_fn(|context| match doing.poll(context) {
+        Poll::Ready(done) => Poll::Ready(Ok(Some(done))),
+        Poll::Pending => doing.wait(limit, context).map_ok(|()| None),
+    })
+    .await
+}
+
+/// The same as `work`, which finds the timers and sockets of the pool whatever thread polls it.
+///
+/// # Errors
+///
+/// `ERR_SESSION_INTERNAL` when the pool cannot be started.
+pub async fn inside<W: Future>(work: W) -> Result<W::Output> {
+    let pool = pool()?;
+    let mut work = pin!(work);
     poll_fn(|context| {
         let _inside = pool.enter();
-        if let Poll::Ready(done) = doing.poll(context) {
-            return Poll::Ready(Ok(Some(done)));
-        }
-        if sleep.is_none() {
-            let until = *doing.until.insert(Instant::now() + limit);
-            sleep.set(Some(tokio::time::sleep_until(until)));
-        }
-        while let Some(is_over) = sleep.as_mut().as_pin_mut().map(|sleep| sleep.poll(context)) {
-            if is_over.is_pending() {
-                return Poll::Pending;
-            }
-            match doing.grace() {
-                Some(until) => sleep.set(Some(tokio::time::sleep_until(until))),
-                None => break,
-            }
-        }
-        doing.work = None;
-        Poll::Ready(Ok(None))
+        work.as_mut().poll(context).map(Ok)
     })
     .await
 }
 
 /// Work in which somebody has begun to wait for something.
 struct Doing<T: Send + 'static> {
-    pool: &'static Runtime,
     /// `None` when it has ended.
     work: Option<Work<T>>,
     /// The end of its time; `None` before its first poll.
-    until: Option<Instant>,
+    limit: Option<Limit>,
     graces: u8,
 }
 
@@ -84,23 +79,32 @@ impl<T: Send + 'static> Doing<T> {
         done
     }
 
-    /// Where the end of its time was missed, another.
-    fn grace(&mut self) -> Option<Instant> {
-        let now = Instant::now();
-        if self.graces == GRACES || now <= self.until? + BLOCKED.duration() {
-            return None;
+    /// Ready when its time is over, which ends it.
+    fn wait(&mut self, limit: Duration, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut current = match self.limit.take() {
+            Some(limit) => limit,
+            None => Limit::new(limit)?,
+        };
+        while current.poll(context).is_ready() {
+            let is_late = current.until() + BLOCKED.duration() < Instant::now();
+            if self.graces == GRACES || !is_late {
+                self.work = None;
+                return Poll::Ready(Ok(()));
+            }
+            self.graces += 1;
+            current = Limit::new(GRACE.duration())?;
         }
-        self.graces += 1;
-        self.until = Some(now + GRACE.duration());
-        self.until
+        self.limit = Some(current);
+        Poll::Pending
     }
 }
 
 impl<T: Send + 'static> Drop for Doing<T> {
     fn drop(&mut self) {
-        if let (Some(work), Some(until)) = (self.work.take(), self.until) {
+        if let (Some(work), Some(limit)) = (self.work.take(), self.limit.take()) {
+            let until = limit.until().into();
             let limited = async move { tokio::time::timeout_at(until, work).await };
-            self.pool.spawn(limited);
+            go_on(limited.map(drop));
         }
     }
 }

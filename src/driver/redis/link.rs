@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::policy::Policy;
 use super::resp::{Command, Value};
 use super::wire::Wire;
+use crate::error::Error;
 use crate::worker;
 
 /// A connection on which nothing has come back for this long, though something was asked, leads nowhere.
@@ -109,7 +110,8 @@ impl Link {
                 attempt
             }
         };
-        attempt.await
+        let no_pool = |error: Error| Fault::unsent(error.message(), None);
+        worker::inside(attempt).await.map_err(no_pool)?
     }
 
     async fn connect(self: Arc<Self>) -> Result<Arc<Live>, Fault> {

@@ -12,6 +12,7 @@ use super::link::{Common, Link};
 use super::resp::{Command, Value};
 use super::scripts::{Call, Form};
 use crate::config::Topology;
+use crate::worker;
 
 /// How long a server is asked again that says that it cannot answer yet.
 const MOST_WAIT: Duration = Duration::from_millis(500);
@@ -92,7 +93,9 @@ impl Nodes {
                 Remedy::Text if detours < MOST_DETOURS => form = Form::Text,
                 Remedy::Ask(link) if detours < MOST_DETOURS => asked = Some(link),
                 Remedy::Wait if since.elapsed() + pause < MOST_WAIT => {
-                    tokio::time::sleep(pause).await;
+                    worker::inside(async { tokio::time::sleep(pause).await })
+                        .await
+                        .ok();
                     pause *= 2;
                 }
                 _ => break,
