@@ -20,6 +20,9 @@ if (process.versions.uv !== undefined && process.versions.bun === undefined && p
 /** Longest delay a timer takes. Units: milliseconds. */
 const FOREVER = 0x7fffffff
 
+/** Numbers that a function of the addon can leave beside what it gives. */
+const TRAY = 256
+
 /** Nobody listens for the end of an operation's resource. */
 const RESOURCE = { requireManualDestroy: true }
 
@@ -60,6 +63,8 @@ class Waiter extends AsyncResource {
 class Replies {
   constructor() {
     this.number = 0
+    /** Where functions of the addon leave numbers. */
+    this.tray = new Uint32Array(TRAY)
     /**
      * By number. No `Map`: the tables that it leaves behind as entries come and go lead to one another, and each to what it held,
      * so that all of it would live until a full collection.
@@ -149,20 +154,30 @@ class Replies {
   /**
    * Hands out the replies of operations that ended.
    *
-   * @param {unknown[]} ended `[number, reply, number, reply, …]`; the number 0 stands before a warning
+   * @param {number | unknown[]} ended how many there are in the tray, with nothing to report; or `[number, reply, number, reply, …]`,
+   *   where the number 0 stands before a warning
    */
   deliver(ended) {
     if (ended === undefined) return
+    if (typeof ended === 'number') {
+      for (let at = 0; at < ended; at += 1) this.tell(this.tray[at], undefined)
+      return
+    }
     for (let at = 0; at < ended.length; at += 2) {
       if (ended[at] === 0) process.emitWarning(ended[at + 1], 'SessionWarning')
-      const waiter = this.waiting[ended[at]]
-      if (waiter === undefined) continue
-      this.waiting[ended[at]] = undefined
-      this.count -= 1
-      if (this.count === 0) this.rest()
-      // A callback that throws is the application's own matter, and must not keep the next one from being called.
-      nextTick(callWaiter, waiter, ended[at + 1])
+      this.tell(ended[at], ended[at + 1])
     }
+  }
+
+  /** Gives a reply to who waits for it. */
+  tell(number, reply) {
+    const waiter = this.waiting[number]
+    if (waiter === undefined) return
+    this.waiting[number] = undefined
+    this.count -= 1
+    if (this.count === 0) this.rest()
+    // A callback that throws is the application's own matter, and must not keep the next one from being called.
+    nextTick(callWaiter, waiter, reply)
   }
 }
 
@@ -189,6 +204,7 @@ class Engine {
         callHandler(replies, step, handler, method, id, data, extra),
       callCodec,
       numberOf,
+      tray: replies.tray,
     }
     this.native = new native.NodeSession(options, process.cwd(), hooks)
     const refused = this.native.refused()
@@ -197,6 +213,7 @@ class Engine {
     this.native.onWakeUp(() => replies.wakeUp())
     this.number = this.native.number
     this.replies = replies
+    this.tray = replies.tray
     this.driver = this.native.driver
     this.secure = this.native.secure
     this.strictSave = this.native.strictSave

@@ -114,7 +114,7 @@ function startBuiltIn(visit, manager) {
     visit.started(undefined)
     return
   }
-  const operation = number > 0 ? 0 : native.opening(-number)
+  const operation = number > 0 ? 0 : engine.tray[0]
   const done = () => loaded(store, (report) => visit.started(report))
   if (operation === 0 && isAtOnce) {
     done()

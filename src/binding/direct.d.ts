@@ -8,13 +8,11 @@
  * @param cookie the request's `Cookie` header
  * @param verified the session id that a cookie parser verified
  * @param live where what was loaded counts at once, if it is at hand: the session's live object
- * @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
- *   has ended, `settleSession` lets it count. With `live` it counts already, unless the number is negative
+ * @returns the session's number; negative when its load goes on, as the operation whose number is left in the engine's tray (0
+ *   for one that has ended already). When the load has ended, `settleSession` lets it count. With `live` it counts already,
+ *   unless the number is negative
  */
 export declare function openSession(engine: number, cookie?: string | null, verified?: string | null, live?: object): number
-
-/** The number of the operation that loads a session which `openSession` gave as negative; 0 when it has ended. */
-export declare function opening(session: number): number
 
 /** Lets a load that has ended count. @returns a report of what is wrong, or `undefined` */
 export declare function settleSession(session: number, live: object): object | undefined
@@ -38,10 +36,13 @@ export declare function saveSession(session: number, live: object, moment: numbe
 export declare function sessionCookie(engine: number, session: number): string | undefined
 
 /**
- * Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended; with the
- * number 0 a sentence for `process.emitWarning`
+ * Goes on with the operations that are ready. @returns how many ended, where there is nothing to report of any: their numbers are
+ * left in the engine's tray. Or else `[number, reply, number, reply, …]`; with the number 0 a sentence for `process.emitWarning`
  */
-export declare function runOperations(engine: number): unknown[]
+export declare function runOperations(engine: number): number | unknown[]
+
+/** Notes that a session's response has ended: it is given up when enough others have ended too. */
+export declare function retireSession(session: number): void
 
 /** The value at a path, or `undefined`. */
 export declare function sessionGet(session: number, live: object, key: string): unknown

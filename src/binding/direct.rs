@@ -118,10 +118,10 @@ macro_rules! direct {
 
 static FUNCTIONS: &[(&CStr, Function)] = direct! {
     c"openSession" opening::open_session, (engine, cookie, verified, live);
-    c"opening" opening::opening, (session);
     c"settleSession" opening::settle_session, (session, live);
     c"saveSession" operations::save_session, (session, live, moment, handler, store, cookie_of);
     c"sessionCookie" operations::session_cookie, (engine, session);
+    c"retireSession" operations::retire_session, (session);
     c"runOperations" operations::run_operations, (engine);
     c"sessionGet" session::session_get, (session, live, key);
     c"sessionHas" session::session_has, (session, live, key);

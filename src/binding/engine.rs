@@ -19,6 +19,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use super::event_loop;
 use super::js::{Js, Kept, Scope};
 use super::registry::Realm;
+use super::tray::Tray;
 use crate::clock::Millis;
 use crate::driver::Page;
 use crate::error::Error;
@@ -172,6 +173,8 @@ pub struct Engine {
     pub call_codec: Kept,
     /// Gives a handler object its number, 1 or more.
     pub number_of: Kept,
+    /// Numbers for whoever called.
+    pub tray: Tray,
     operations: RefCell<Operations>,
     /// Calls of `run` that have not returned.
     runs: Cell<u32>,
@@ -195,6 +198,7 @@ impl Engine {
         call_handler: Kept,
         call_codec: Kept,
         number_of: Kept,
+        tray: Tray,
     ) -> Self {
         Engine {
             manager,
@@ -203,6 +207,7 @@ impl Engine {
             call_handler,
             call_codec,
             number_of,
+            tray,
             operations: RefCell::default(),
             runs: Cell::new(0),
             wake_up: OnceCell::new(),

@@ -32,3 +32,4 @@ mod registry;
 mod reply;
 mod session;
 mod settings;
+mod tray;

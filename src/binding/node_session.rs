@@ -12,6 +12,7 @@ use super::js::{Js, Kept, Scope};
 use super::registry::{self, Realm};
 use super::reply;
 use super::settings;
+use super::tray::Tray;
 use crate::clock::Clock;
 use crate::config::{self, Config, Engine as Db};
 use crate::manager::Manager;
@@ -48,7 +49,16 @@ fn make(scope: Scope, options: Js, directory: &str, hooks: Js) -> Result<Made, T
     let call_handler = hook(scope, hooks, "callHandler")?;
     let call_codec = hook(scope, hooks, "callCodec")?;
     let number_of = hook(scope, hooks, "numberOf")?;
-    let engine = Engine::new(manager, scope, realm, call_handler, call_codec, number_of);
+    let tray = Tray::new(scope, scope.named(hooks, "tray")?)?;
+    let engine = Engine::new(
+        manager,
+        scope,
+        realm,
+        call_handler,
+        call_codec,
+        number_of,
+        tray,
+    );
     Ok(Made::Engine(Box::new(engine), warnings))
 }
 
@@ -78,7 +88,8 @@ enum Made {
 impl NodeSession {
     /// @param options the options of a NodeSession
     /// @param directory the absolute path at which relative paths start
-    /// @param hooks `{parse, stringify, callHandler, callCodec, numberOf}`: functions of the application's realm
+    /// @param hooks `{parse, stringify, callHandler, callCodec, numberOf, tray}`: functions of the application's realm, and a
+    ///   `Uint32Array` where functions leave numbers
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,

@@ -28,7 +28,6 @@ fn add(engine: Rc<Engine>, visit: Visit) -> f64 {
         engine,
         wire: visit.wire.map(|wire| (id, wire)).into(),
         opened: None.into(),
-        opening: None.into(),
         lock: OnceCell::new(),
     });
     number.unwrap_or_default()
@@ -51,8 +50,9 @@ pub(super) fn visit(
 /// @param cookie the request's `Cookie` header
 /// @param verified the session id that a cookie parser verified
 /// @param live where what was loaded counts at once, if it is at hand: the session's live object
-/// @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
-///   has ended, `settleSession` lets it count. With `live` it counts already, unless the number is negative
+/// @returns the session's number; negative when its load goes on, as the operation whose number is left in the engine's tray (0
+///   for one that has ended already). When the load has ended, `settleSession` lets it count. With `live` it counts already,
+///   unless the number is negative
 pub fn open_session(
     scope: Scope,
     engine: u32,
@@ -78,13 +78,19 @@ fn count_at_once(number: f64, entry: &Entry, scope: Scope, live: Js) -> f64 {
         }
         Ok(Settled::Corrupt(error)) => {
             entry.opened.replace(Some(Opened::Corrupt(error)));
-            -number
+            goes_on(entry, number, 0)
         }
         Ok(Settled::Detached(error)) => {
             entry.opened.replace(Some(Opened::Failed(error)));
-            -number
+            goes_on(entry, number, 0)
         }
     }
+}
+
+/// What is given for a session whose load goes on.
+fn goes_on(entry: &Entry, number: f64, operation: u32) -> f64 {
+    entry.engine.tray.leave([operation]);
+    -number
 }
 
 /// The same in lock mode: waits until no other request has the session, before it is loaded. A session that begins with
@@ -130,8 +136,7 @@ fn open(
             prepare(&entry);
             backing.lock = entry.lock.get().cloned();
             if let Reply::Later(operation) = load(&entry, backing) {
-                entry.opening.set(Some(operation));
-                return -number;
+                return goes_on(&entry, number, operation);
             }
         }
         Err(error) => {
@@ -139,12 +144,6 @@ fn open(
         }
     }
     number
-}
-
-/// The number of the operation that loads a session which `openSession` gave as negative.
-pub fn opening(_scope: Scope, session: f64) -> u32 {
-    let opening = registry::entry(session).and_then(|entry| entry.opening.take());
-    opening.unwrap_or_default()
 }
 
 /// The session that a request's cookie names, not loaded. @returns its number; negative when it cannot be stored anywhere

@@ -175,8 +175,7 @@ pub(super) fn sweep(engine: &Rc<Engine>, backing: Backing) {
 }
 
 /// Notes that a session's response has ended: it is given up when enough others have ended too.
-#[napi(catch_unwind)]
-pub fn retire_session(session: f64) {
+pub fn retire_session(_scope: Scope, session: f64) {
     if let Some(entry) = registry::entry(session) {
         registry::retire(session, entry.session.attributes.size());
     }
@@ -202,8 +201,14 @@ fn cookie(scope: Scope, engine: &Engine, entry: &Entry) -> Js {
 }
 
 fn ended(scope: Scope, engine: &Engine) -> std::result::Result<Js, Thrown> {
+    let ended = engine.run();
+    let is_done = |(_, reply): &(u32, Reply)| matches!(reply, Reply::Done);
+    if ended.len() <= engine.tray.room() && ended.iter().all(is_done) {
+        engine.tray.leave(ended.iter().map(|(number, _)| *number));
+        return scope.number(ended.len() as f64);
+    }
     let list = scope.array()?;
-    for (place, (number, reply)) in engine.run().into_iter().enumerate() {
+    for (place, (number, reply)) in ended.into_iter().enumerate() {
         let place = place as f64 * 2.0;
         scope.set(list, scope.number(place)?, scope.number(f64::from(number))?)?;
         scope.set(
@@ -215,8 +220,8 @@ fn ended(scope: Scope, engine: &Engine) -> std::result::Result<Js, Thrown> {
     Ok(list)
 }
 
-/// Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended; with the
-/// number 0 a sentence for `process.emitWarning`
+/// Goes on with the operations that are ready. @returns how many ended, where there is nothing to report of any: their numbers are
+/// left in the engine's tray. Or else `[number, reply, number, reply, …]`; with the number 0 a sentence for `process.emitWarning`
 pub fn run_operations(scope: Scope, engine: u32) -> Js {
     let engine = registry::engine(engine);
     engine
@@ -236,7 +241,7 @@ pub fn send_requests() {
 /// @param step the number with which the handler was called
 /// @param error what went wrong, or `undefined` @param text what was read
 /// @returns what `runOperations` does; `null` when the call was given up long ago
-#[napi(catch_unwind, ts_return_type = "unknown[] | null")]
+#[napi(catch_unwind, ts_return_type = "number | unknown[] | null")]
 pub fn handler_replied(
     env: Env,
     engine: u32,

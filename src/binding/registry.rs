@@ -3,7 +3,7 @@
 //! A session's number carries a generation, so that one which is out of date never reaches another session. A session
 //! whose response has ended stays readable while it is among the last closed ones.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -43,8 +43,6 @@ pub struct Entry {
     pub wire: RefCell<Option<(crate::session_id::SessionId, String)>>,
     /// What the load found, until it is settled.
     pub opened: RefCell<Option<Opened>>,
-    /// The number under which a load goes on that `openSession` began.
-    pub opening: Cell<Option<u32>>,
     /// Its lock, in lock mode.
     pub lock: OnceCell<Rc<Lock>>,
 }
