@@ -121,14 +121,15 @@ pub fn save_session(
 
 fn save(entry: &Rc<Entry>, plan: Plan, backing: Backing) -> Reply {
     let manager = &entry.engine.manager;
-    let begun = match worker::collect(|| manager.save_at_once(&entry.session, plan, &backing)) {
+    let mut begun = match worker::collect(|| manager.save_at_once(&entry.session, plan, &backing)) {
         AtOnce::Over(saved) => return reply_of(saved),
         AtOnce::Begun(begun) => begun,
     };
     let saving = entry.clone();
     entry.engine.begin(async move {
         let manager = &saving.engine.manager;
-        reply_of(manager.save(&saving.session, begun, &backing).await)
+        let saved = manager.save(&saving.session, &mut begun, &backing).await;
+        reply_of(saved)
     })
 }
 

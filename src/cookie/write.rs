@@ -43,7 +43,10 @@ const UNRESERVED: [bool; 256] = {
     let mut at = 0;
     while at < 256 {
         unreserved[at] = matches!(at as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
-            || matches!(at as u8, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
+            || matches!(
+                at as u8,
+                b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
+            );
         at += 1;
     }
     unreserved

@@ -55,10 +55,9 @@ impl Manager {
     pub async fn save(
         &self,
         session: &Session,
-        saving: impl Into<Saving>,
+        saving: &mut Saving,
         backing: &Backing,
     ) -> Result<Saved> {
-        let saving = saving.into();
         if let (Err(_), Plan::Write(snapshot)) = (self.check_room(SAVING), &saving.plan) {
             session.keep_unsaved(snapshot.change.clone());
         }

@@ -263,9 +263,14 @@ impl Manager {
     ///
     /// `ERR_SESSION_LOCK_LOST` when one had it: what this request read may be outdated, so nothing of it may be stored.
     pub(super) async fn confirm_lease(&self, backing: &Backing) -> Result<()> {
-        let Some(lock) = &backing.lock else {
-            return Ok(());
-        };
+        match &backing.lock {
+            // In a box, so that saves without a lock have no room for it.
+            Some(lock) => Box::pin(self.confirm(lock, backing)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn confirm(&self, lock: &Lock, backing: &Backing) -> Result<()> {
         if lock.is_lost.get() {
             return Err(lost());
         }

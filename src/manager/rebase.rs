@@ -10,7 +10,7 @@ use crate::driver::{Created, Record, Removed, Replaced};
 use crate::error::{Code, Error, Result};
 use crate::panics::point;
 use crate::session::change::Change;
-use crate::session::{Base, Cookie, Session, Snapshot, Stage, Stored};
+use crate::session::{Base, Cookie, Session, Snapshot, Stored};
 use crate::session_id::SessionId;
 
 /// A save under way. One that is given up leaves its change to the next.
@@ -82,10 +82,12 @@ struct Content {
 
 impl Manager {
     /// Stores a snapshot. Saves of one session take turns.
+    ///
+    /// What few saves need stands in boxes, here and below: every save has room for all of it otherwise.
     pub(super) async fn write(
         &self,
         session: &Session,
-        snapshot: Snapshot,
+        snapshot: &mut Snapshot,
         backing: &Backing,
     ) -> Result<Saved> {
         let (base, change) = snapshot.split();
@@ -98,7 +100,9 @@ impl Manager {
             has_dropped: false,
             is_done: false,
         };
-        self.identify(session, backing).await?;
+        if !session.is_identified() {
+            Box::pin(self.identify(session, backing)).await?;
+        }
         let (id, stored_id, latest) = {
             let mut identity = session.identity.borrow_mut();
             let (id, stored) = (identity.id, identity.stored.as_ref());
@@ -107,22 +111,17 @@ impl Manager {
         };
         let is_new = stored_id != Some(id);
         let _note = is_new.then(|| self.creating.note(id));
-        let ids = [id, stored_id.unwrap_or(id), latest.unwrap_or(id)];
-        let saved = self.write_in_turn(&mut save, ids, &base, backing).await;
+        let mut ids = [id, stored_id.unwrap_or(id), latest.unwrap_or(id)];
+        let saved = self
+            .write_in_turn(&mut save, &mut ids, &base, backing)
+            .await;
         save.is_done = saved.is_ok();
         saved
     }
 
     /// A visitor's session that is saved without having been started is loaded first, and keeps its id only if that is stored.
     async fn identify(&self, session: &Session, backing: &Backing) -> Result<()> {
-        let (id, is_known) = {
-            let identity = session.identity.borrow();
-            let is_known = !identity.from_visitor || identity.stored.is_some();
-            (identity.id, is_known)
-        };
-        if is_known || session.stage.get() != Stage::New {
-            return Ok(());
-        }
+        let id = session.id();
         match backing.driver.load(&id, self.clock.now()).await? {
             Some(record) => {
                 let others = backing.codec.to_text(&id, &record.payload)?.text;
@@ -147,7 +146,7 @@ impl Manager {
     async fn write_in_turn(
         &self,
         save: &mut Save<'_>,
-        mut ids: [SessionId; 3],
+        ids: &mut [SessionId; 3],
         base: &Base,
         backing: &Backing,
     ) -> Result<Saved> {
@@ -155,8 +154,8 @@ impl Manager {
         // In the order of the ids, so that two that want the same do not wait for each other.
         ids.sort_unstable();
         let _first = self.turns.take(ids[0]).await;
-        let _second = self.another_turn(ids[0], ids[1]).await;
-        let _third = self.another_turn(ids[1], ids[2]).await;
+        let _second = self.another_turn(&ids[0], &ids[1]).await;
+        let _third = self.another_turn(&ids[1], &ids[2]).await;
         if save.session.has_ended() {
             return Ok(Saved::Gone);
         }
@@ -169,15 +168,20 @@ impl Manager {
         }
         let text = base.text();
         let content = match known {
-            None => self.make(save, &id, text, backing).await?,
-            Some(known) if known.id == id => {
-                let text = match &known.others {
+            None => Box::pin(self.make(save, &id, text, backing)).await?,
+            Some(Stored {
+                id: its,
+                payload,
+                others,
+                ..
+            }) if its == id => {
+                let text = match &others {
                     Some(others) => Arc::from(save.rebase(others)),
                     None => text.clone(),
                 };
-                self.swap(save, &id, known.payload, text, backing).await?
+                self.swap(save, &id, payload, text, backing).await?
             }
-            Some(known) => self.relocate(save, known, &id, text, backing).await?,
+            Some(known) => Box::pin(self.relocate(save, known, &id, text, backing)).await?,
         };
         let Some(content) = content else {
             return Ok(Saved::Gone);
@@ -189,10 +193,10 @@ impl Manager {
         })
     }
 
-    async fn another_turn(&self, before: SessionId, id: SessionId) -> Option<Turn<'_>> {
+    async fn another_turn(&self, before: &SessionId, id: &SessionId) -> Option<Turn<'_>> {
         match id == before {
             true => None,
-            false => Some(self.turns.take(id).await),
+            false => Some(Box::pin(self.turns.take(*id)).await),
         }
     }
 

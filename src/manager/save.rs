@@ -150,21 +150,24 @@ impl Manager {
     pub(super) async fn store(
         &self,
         session: &Session,
-        saving: Saving,
+        saving: &mut Saving,
         backing: &Backing,
     ) -> Result<Saved> {
-        let saved = match saving.plan {
+        let saved = match &mut saving.plan {
             Plan::Drop { changed: false } => Ok(Saved::Done),
             Plan::Drop { changed: true } => {
                 let lost = "a session that could not be read was changed, and is not saved";
                 return Err(Error::new(Code::Write, lost));
             }
-            Plan::Touch => self.touch(session, backing, saving.touching).await,
+            Plan::Touch => self.touch(session, backing, saving.touching.take()).await,
             Plan::Write(snapshot) => self.write(session, snapshot, backing).await,
         };
         self.note(session, &saved);
         let saved = saved?;
-        self.destroy_doomed(session, backing).await?;
+        let has_doomed = !session.identity.borrow().doomed.is_empty();
+        if has_doomed {
+            Box::pin(self.destroy_doomed(session, backing)).await?;
+        }
         Ok(told(session, saved))
     }
 

@@ -171,6 +171,12 @@ impl Session {
             .is_some_and(|stored| stored.id == identity.id)
     }
 
+    /// Whether it is known what is stored of it: not of a visitor's session that is saved without having been started.
+    pub fn is_identified(&self) -> bool {
+        let identity = self.identity.borrow();
+        !identity.from_visitor || identity.stored.is_some() || self.stage.get() != Stage::New
+    }
+
     /// Whether the session was destroyed by this request.
     pub fn has_ended(&self) -> bool {
         self.cookie.get() == Cookie::Removed

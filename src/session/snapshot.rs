@@ -66,9 +66,10 @@ impl Snapshot {
         self.change.steps.push(Step::Offer { path, value });
     }
 
-    /// The text as a base, and the change.
-    pub fn split(self) -> (Base, Change) {
-        (Base::new(Arc::from(self.text), self.layout), self.change)
+    /// The text as a base, and the change, taken out.
+    pub fn split(&mut self) -> (Base, Change) {
+        let base = Base::new(Arc::from(take(&mut self.text)), take(&mut self.layout));
+        (base, take(&mut self.change))
     }
 
     fn base(&self) -> Base {

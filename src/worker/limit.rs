@@ -87,7 +87,10 @@ impl Limit {
         let mut times = lock(&self.list.times);
         match times.state(self.number) {
             Some(State::Going(waker)) => {
-                if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+                if !waker
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(context.waker()))
+                {
                     *waker = Some(context.waker().clone());
                 }
                 Poll::Pending
@@ -143,7 +146,11 @@ impl Times {
         if let Some(state) = self.state(number) {
             *state = State::GivenUp;
         }
-        while let Some(Time { state: State::GivenUp, .. }) = self.begun.front() {
+        while let Some(Time {
+            state: State::GivenUp,
+            ..
+        }) = self.begun.front()
+        {
             self.begun.pop_front();
             self.first += 1;
         }

@@ -65,7 +65,7 @@ fn plan(session: &Session, live: &Scalars) -> Plan {
 fn change(id: SessionId, base: &Base) -> Change {
     let live = Scalars::default();
     match plan(&write(id, base, &live), &live) {
-        Plan::Write(snapshot) => snapshot.split().1,
+        Plan::Write(mut snapshot) => snapshot.split().1,
         plan => unreachable!("a number was changed, but there is only to {plan:?}"),
     }
 }

@@ -62,7 +62,8 @@ impl Pool {
                 return Ok(Held::new(self, place, connection));
             }
             let generation = self.idle().generation;
-            match self.dial.connect(generation).await {
+            // In a box: every call has room for it otherwise, which is most of what it would take.
+            match Box::pin(self.dial.connect(generation)).await {
                 Ok(connection) => return Ok(Held::new(self, place, Arc::new(connection))),
                 // Others hog the server, but some of its connections are ours.
                 Err(Fault::Full(_)) if self.dial.open() > 0 => {

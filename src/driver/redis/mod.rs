@@ -130,8 +130,8 @@ impl RedisServer {
     }
 
     /// What a script gives for a record or a lease.
-    async fn run(&self, call: Call<'_>) -> Outcome<Value> {
-        let given = self.nodes.run(&call).await;
+    async fn run(&self, call: &Call<'_>) -> Outcome<Value> {
+        let given = self.nodes.run(call).await;
         given.map_err(|fault| match fault {
             // Of the scripts' commands only those on hashes and strings can say so: the key is none of ours.
             Fault::Said(said) if said.code == "WRONGTYPE" => corrupt(),
@@ -139,7 +139,7 @@ impl RedisServer {
         })
     }
 
-    async fn swap(&self, call: Call<'_>) -> Outcome<Swapped> {
+    async fn swap(&self, call: &Call<'_>) -> Outcome<Swapped> {
         match self.run(call).await? {
             Value::Int(0) => Ok(Swapped::Gone),
             Value::Int(1) => Ok(Swapped::Done),
@@ -184,7 +184,7 @@ impl Server for RedisServer {
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
         let key = self.key(id);
-        let given = self.run(scripts::LOAD.on(&key, &[most.into()])).await?;
+        let given = self.run(&scripts::LOAD.on(&key, &[most.into()])).await?;
         let [payload, last_activity] = fields(given, most)?;
         record(payload, &last_activity)
     }
@@ -193,7 +193,7 @@ impl Server for RedisServer {
         let key = self.key(id);
         let [now, live, due] = [visit.now, visit.live_from, visit.due_to].map(Part::from);
         let call = scripts::VISIT.on(&key, &[most.into(), now, live, due, self.lives.into()]);
-        let given = self.run(call).await?;
+        let given = self.run(&call).await?;
         let [payload, last_activity, recorded] = fields(given, most)?;
         let visited = |record| Visited {
             record,
@@ -205,7 +205,7 @@ impl Server for RedisServer {
     async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
         let key = self.key(id);
         let arguments = [Part::Text(payload), now.into(), self.lives.into()];
-        let made = self.run(scripts::CREATE.on(&key, &arguments)).await?;
+        let made = self.run(&scripts::CREATE.on(&key, &arguments)).await?;
         Ok(match made {
             Value::Int(1) => Created::Created,
             _ => Created::Exists,
@@ -223,7 +223,7 @@ impl Server for RedisServer {
         let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
         let [now, lives] = [now, self.lives].map(Part::from);
         let arguments = [expected, payload, now, lives, self.most.into()];
-        let swapped = self.swap(scripts::REPLACE.on(&key, &arguments)).await?;
+        let swapped = self.swap(&scripts::REPLACE.on(&key, &arguments)).await?;
         Ok(match swapped {
             Swapped::Done => Replaced::Replaced,
             Swapped::Gone => Replaced::Gone,
@@ -234,7 +234,7 @@ impl Server for RedisServer {
     async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
         let key = self.key(id);
         let arguments = [Part::Text(expected), self.most.into()];
-        let swapped = self.swap(scripts::REMOVE.on(&key, &arguments)).await?;
+        let swapped = self.swap(&scripts::REMOVE.on(&key, &arguments)).await?;
         Ok(match swapped {
             Swapped::Done => Removed::Removed,
             Swapped::Gone => Removed::Gone,
@@ -245,7 +245,7 @@ impl Server for RedisServer {
     async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
         let key = self.key(id);
         let arguments = [now, self.lives].map(Part::from);
-        let touched = self.run(scripts::TOUCH.on(&key, &arguments)).await?;
+        let touched = self.run(&scripts::TOUCH.on(&key, &arguments)).await?;
         Ok(match touched {
             Value::Int(1) => Touched::Touched,
             _ => Touched::Gone,
@@ -253,7 +253,7 @@ impl Server for RedisServer {
     }
 
     async fn destroy(&self, id: &SessionId) -> Outcome<()> {
-        self.run(scripts::DESTROY.on(&self.key(id), &[])).await?;
+        self.run(&scripts::DESTROY.on(&self.key(id), &[])).await?;
         Ok(())
     }
 
@@ -292,7 +292,7 @@ impl Server for RedisServer {
         let (key, owner) = (self.lock_key(id), owner.to_string());
         let [now, ends, lives] = [now, now + lease, lives(lease)].map(Part::from);
         let arguments = [Part::Text(&owner), now, ends, lives];
-        match self.run(scripts::ACQUIRE.on(&key, &arguments)).await? {
+        match self.run(&scripts::ACQUIRE.on(&key, &arguments)).await? {
             Value::Int(0) => Ok(Acquired::Granted),
             Value::Int(1) => Ok(Acquired::Kept),
             held => {
@@ -306,7 +306,7 @@ impl Server for RedisServer {
 
     async fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
         let (key, owner) = (self.lock_key(id), owner.to_string());
-        self.run(scripts::RELEASE.on(&key, &[Part::Text(&owner)]))
+        self.run(&scripts::RELEASE.on(&key, &[Part::Text(&owner)]))
             .await?;
         Ok(())
     }

@@ -33,7 +33,7 @@ fn a_save_is_given_up_after_its_time_and_a_session_that_was_never_stored_sends_n
     let it = Fixture::with(&[("readTimeout", 9_000.0), ("saveTimeout", 70.0)]);
     it.driver.mood.set(Mood::Hung);
     let (session, plan) = it.changed();
-    let saving = Running::begin(it.manager.save(&session, plan, &it.backing));
+    let saving = Running::begin(it.save(&session, plan));
     it.wind(70);
     let error = saving.outcome().unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
@@ -48,15 +48,12 @@ fn after_a_save_that_was_given_up_the_next_one_stores_the_change() {
     let it = Fixture::new();
     it.driver.mood.set(Mood::Hung);
     let (session, plan) = it.changed();
-    let saving = Running::begin(it.manager.save(&session, plan, &it.backing));
+    let saving = Running::begin(it.save(&session, plan));
     it.wind(LIMIT);
     assert_eq!(code_of(saving.outcome()), Code::Timeout);
     it.driver.mood.set(Mood::Well);
     let plan = it.change(&session, "2");
-    assert_eq!(
-        at_once(it.manager.save(&session, plan, &it.backing)),
-        Ok(Saved::Done)
-    );
+    assert_eq!(at_once(it.save(&session, plan)), Ok(Saved::Done));
     assert!(it.stored(&session).unwrap().contains("\"n\":2"));
     assert!(it.manager.cookie(&session, None).is_some());
 }
@@ -66,11 +63,11 @@ fn a_save_that_was_given_up_lets_the_next_of_its_session_in_and_is_announced_no_
     let it = Fixture::new();
     it.driver.mood.set(Mood::Hung);
     let (session, plan) = it.changed();
-    let first = Running::begin(it.manager.save(&session, plan, &it.backing));
+    let first = Running::begin(it.save(&session, plan));
     it.driver.mood.set(Mood::Well);
     it.wind(LIMIT / 2);
     let plan = it.change(&session, "2");
-    let mut second = Running::begin(it.manager.save(&session, plan, &it.backing));
+    let mut second = Running::begin(it.save(&session, plan));
     let twin = Session::new(session.id(), true);
     let loading = Running::begin(it.manager.load(&twin, &it.backing));
     it.wind(LIMIT / 2);
@@ -86,10 +83,10 @@ fn a_wait_behind_another_save_counts_as_time() {
     let it = Fixture::new();
     it.driver.mood.set(Mood::Hung);
     let (session, plan) = it.changed();
-    let first = Running::begin(it.manager.save(&session, plan, &it.backing));
+    let first = Running::begin(it.save(&session, plan));
     let calls = it.driver.calls.borrow().len();
     let plan = it.change(&session, "2");
-    let second = Running::begin(it.manager.save(&session, plan, &it.backing));
+    let second = Running::begin(it.save(&session, plan));
     it.wind(LIMIT);
     assert_eq!(code_of(second.outcome()), Code::Timeout);
     assert_eq!(it.driver.calls.borrow().len(), calls, "it was only queued");
@@ -100,7 +97,7 @@ fn a_wait_behind_another_save_counts_as_time() {
 fn what_is_at_hand_makes_no_timer_and_answers_even_when_its_time_is_over() {
     let it = Fixture::new();
     let (session, plan) = it.changed();
-    let saving = it.manager.save(&session, plan, &it.backing);
+    let saving = it.save(&session, plan);
     it.wind(10 * LIMIT);
     assert_eq!(at_once(saving), Ok(Saved::Done));
 }
@@ -135,7 +132,7 @@ fn more_operations_than_can_be_waited_for_are_refused_at_once_and_only_until_som
         "cannot read the session: 10000 operations are under way already"
     );
     let (other, plan) = it.changed();
-    let refused = at_once(it.manager.save(&other, plan, &it.backing));
+    let refused = at_once(it.save(&other, plan));
     assert_eq!(code_of(refused), Code::Timeout);
     waiting.pop();
     drop(Running::begin(load()));

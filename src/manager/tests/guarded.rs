@@ -90,7 +90,7 @@ fn a_storage_whose_reads_hang_is_still_written_and_the_other_way_round() {
     it.wear_out();
     it.driver.mood.set(Mood::Well);
     let (session, plan) = it.changed();
-    let saved = at_once(it.manager.save(&session, plan, &it.backing));
+    let saved = at_once(it.save(&session, plan));
     assert_eq!(saved, Ok(Saved::Done));
     assert_eq!(message(&it.load()), REFUSED);
 }
@@ -100,10 +100,10 @@ fn waits_behind_saves_of_the_same_session_do_not_count() {
     let it = Fixture::new();
     it.driver.mood.set(Mood::Hung);
     let (session, plan) = it.changed();
-    let mut saves = vec![Running::begin(it.manager.save(&session, plan, &it.backing))];
+    let mut saves = vec![Running::begin(it.save(&session, plan))];
     for value in ["2", "3", "4", "5", "6", "7", "8", "9"] {
         let plan = it.change(&session, value);
-        saves.push(Running::begin(it.manager.save(&session, plan, &it.backing)));
+        saves.push(Running::begin(it.save(&session, plan)));
     }
     it.wind(LIMIT);
     for save in saves {
@@ -112,7 +112,7 @@ fn waits_behind_saves_of_the_same_session_do_not_count() {
     }
     it.driver.mood.set(Mood::Well);
     let (session, plan) = it.changed();
-    let saved = at_once(it.manager.save(&session, plan, &it.backing));
+    let saved = at_once(it.save(&session, plan));
     assert_eq!(saved, Ok(Saved::Done));
 }
 

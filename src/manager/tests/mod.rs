@@ -178,6 +178,12 @@ impl Fixture {
         Self::with(&[])
     }
 
+    /// Saves what `plan` says.
+    async fn save(&self, session: &Session, plan: Plan) -> Result<Saved> {
+        let mut saving = plan.into();
+        self.manager.save(session, &mut saving, &self.backing).await
+    }
+
     fn with(options: &[(&str, f64)]) -> Self {
         let secret = Setting::Text("Q3UBzdH9GEfiRCTKbi5MTPyChpzXLsTD".to_owned());
         let mut given = vec![("secret".to_owned(), secret)];

@@ -8,7 +8,7 @@ impl Fixture {
         let it = Fixture::new();
         it.driver.records_visits.set(true);
         let (session, plan) = it.changed();
-        at_once(it.manager.save(&session, plan, &it.backing)).unwrap();
+        at_once(it.save(&session, plan)).unwrap();
         (it, session.id())
     }
 
@@ -29,7 +29,7 @@ fn a_request_that_was_recorded_as_it_began_is_recorded_once_more_if_it_took_long
         let visit = it.visit(id);
         it.driver.calls.borrow_mut().clear();
         it.wind(took);
-        let saved = at_once(it.manager.save(&visit, Plan::Touch, &it.backing));
+        let saved = at_once(it.save(&visit, Plan::Touch));
         assert_eq!(saved, Ok(Saved::Done));
         assert_eq!(*it.driver.calls.borrow(), vec!["touch"; touches], "{took}");
         assert_eq!(visit.cookie.get(), Cookie::Due);
@@ -42,6 +42,6 @@ fn a_long_request_finds_its_session_gone_and_sends_no_cookie() {
     let visit = it.visit(id);
     at_once(it.driver.memory.destroy(&id)).unwrap();
     it.wind(100);
-    at_once(it.manager.save(&visit, Plan::Touch, &it.backing)).unwrap();
+    at_once(it.save(&visit, Plan::Touch)).unwrap();
     assert_eq!(it.manager.cookie(&visit, None), None);
 }

@@ -200,7 +200,7 @@ fn scripts_that_a_server_does_not_know_are_sent_to_it() {
         .build()
         .unwrap();
     for _ in 0..2 {
-        let given = runtime.block_on(server.run(script.on(&place.prefix, &[])));
+        let given = runtime.block_on(server.run(&script.on(&place.prefix, &[])));
         assert_eq!(given, Ok(Value::Int(7)));
     }
 }
