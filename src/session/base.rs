@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::flash::Aged;
-use super::object::object_text;
+use super::object::{self, object_text};
 use super::recorded::Recorded;
 use super::text::{self, Fault, Member, Root};
 
@@ -25,6 +25,12 @@ struct Layout {
     members: Vec<Member>,
     /// Where each name stands; made when there are more than a few and one is looked for.
     places: OnceCell<HashMap<Box<str>, usize>>,
+}
+
+impl PartialEq for Base {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text && self.members() == other.members()
+    }
 }
 
 impl Base {
@@ -67,6 +73,21 @@ impl Base {
     /// The text.
     pub fn text(&self) -> &Arc<str> {
         &self.text
+    }
+
+    /// The same with one member more, the last. There must be none of that name.
+    pub(super) fn with_last(&self, member: (&str, &str)) -> Self {
+        let mut text = String::with_capacity(self.text.len() + member.0.len() + member.1.len() + 2);
+        text.push_str(self.text.strip_suffix('}').unwrap_or(&self.text));
+        let mut members = self.layout.members.clone();
+        members.push(object::add_last(&mut text, member));
+        text.push('}');
+        Base::new(Arc::from(text), members)
+    }
+
+    /// Where the members lie.
+    pub(super) fn members(&self) -> &[Member] {
+        &self.layout.members
     }
 
     /// How many members it has.
@@ -203,6 +224,14 @@ impl Slot {
         }
     }
 
+    /// Whether it is the attribute that a key with its quotes names, where that is written as `JSON.stringify` does.
+    pub(super) fn is_keyed(&self, base: &Base, key: &str) -> bool {
+        match &self.label {
+            Label::Base(place) => base.key(*place) == Some(key),
+            Label::Own(own) => text::is_key(key, own),
+        }
+    }
+
     fn is_named(&self, base: &Base, name: &str) -> bool {
         match &self.label {
             Label::Base(place) => base.key(*place).is_some_and(|key| text::is_key(key, name)),
@@ -241,6 +270,11 @@ impl Slots {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.list.iter().flatten()
+    }
+
+    /// The same with the holes.
+    pub(super) fn places(&self) -> impl Iterator<Item = Option<&Slot>> {
+        self.list.iter().map(Option::as_ref)
     }
 
     fn place(&self, base: &Base, name: &str) -> Option<usize> {

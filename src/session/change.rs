@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::smallvec;
+
 use super::csrf;
 use super::flash::{self, Marks};
 use super::object::object_text;
@@ -69,7 +71,7 @@ impl Change {
             _ => Vec::new(),
         };
         let put = |member: text::Member| Step::Put {
-            path: vec![Name::quoted(&text[member.key])],
+            path: smallvec![Name::quoted(&text[member.key])],
             value: text[member.value].to_owned(),
         };
         Change {

@@ -15,6 +15,7 @@ pub mod path;
 mod reach;
 pub mod recorded;
 pub mod snapshot;
+mod splice;
 mod steps;
 pub mod text;
 mod tree;

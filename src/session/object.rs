@@ -52,7 +52,7 @@ pub(super) fn put_in_order<M>(members: &mut [M], key: impl Fn(&M) -> &str) {
 }
 
 /// The number that a key, given with its quotes, is for JavaScript.
-fn integer_key(quoted: &str) -> Option<u32> {
+pub(super) fn integer_key(quoted: &str) -> Option<u32> {
     let may_be = matches!(quoted.as_bytes().get(1), Some(b'0'..=b'9' | b'\\'));
     may_be.then(|| text::array_index(&text::decode(quoted)))?
 }

@@ -4,6 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use smallvec::{SmallVec, smallvec};
+
 use super::path::Segment;
 use super::text;
 
@@ -40,17 +42,18 @@ impl From<&Segment<'_>> for Name {
 }
 
 /// Where a value is: the name of an attribute, then names inside it.
-pub type Path = Vec<Name>;
+pub type Path = SmallVec<[Name; 1]>;
 
 /// The path of one attribute.
 pub(super) fn top(name: &str) -> Path {
-    vec![Name::new(name)]
+    smallvec![Name::new(name)]
 }
 
 /// What was done at a path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Act {
     /// A value was put.
+    #[default]
     Put,
     /// A value was put by the engine, which yields to one that another request stored.
     Offer,
@@ -74,7 +77,7 @@ pub struct Expired {
 }
 
 /// One thing that was done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Op {
     pub(super) path: Path,
     pub(super) act: Act,

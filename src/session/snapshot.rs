@@ -37,9 +37,7 @@ impl From<Thrown> for Unsavable {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// The whole text, for a record that is still as it was loaded.
-    pub text: String,
-    /// Where the text's members lie.
-    layout: Vec<text::Member>,
+    pub(super) base: Base,
     /// The difference to the base, for a record that is not.
     pub change: Change,
 }
@@ -48,32 +46,26 @@ impl Snapshot {
     fn new(members: &[Found], change: Change) -> Self {
         let members = members.iter().map(|found| (found.key, found.value));
         let (text, layout) = object::lay_out(members);
-        Snapshot {
-            text,
-            layout,
-            change,
-        }
+        let base = Base::new(Arc::from(text), layout);
+        Snapshot { base, change }
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &Arc<str> {
+        self.base.text()
     }
 
     /// Adds an attribute behind all others, where another request may have stored one. There must be none of that name.
     pub fn append(&mut self, name: &str, value: &str) {
         let path = recorded::top(name);
-        self.text.pop();
-        let member = object::add_last(&mut self.text, (&path[0].quoted, value));
-        self.layout.push(member);
-        self.text.push('}');
+        self.base = self.base.with_last((&path[0].quoted, value));
         let value = value.to_owned();
         self.change.steps.push(Step::Offer { path, value });
     }
 
     /// The text as a base, and the change, taken out.
     pub fn split(&mut self) -> (Base, Change) {
-        let base = Base::new(Arc::from(take(&mut self.text)), take(&mut self.layout));
-        (base, take(&mut self.change))
-    }
-
-    fn base(&self) -> Base {
-        Base::new(Arc::from(&*self.text), self.layout.clone())
+        (self.base.clone(), take(&mut self.change))
     }
 }
 
@@ -129,6 +121,18 @@ impl Attributes {
         live: &L,
         max_depth: usize,
     ) -> Result<Option<Snapshot>, Unsavable> {
+        match self.state.borrow_mut().splice() {
+            None => {}
+            spliced => return Ok(spliced),
+        }
+        self.long_snapshot(live, max_depth)
+    }
+
+    pub(super) fn long_snapshot<L: Live>(
+        &self,
+        live: &L,
+        max_depth: usize,
+    ) -> Result<Option<Snapshot>, Unsavable> {
         let (slots, exposed, base, mut recorded, aged) = {
             let mut state = self.state.borrow_mut();
             let Some(slots) = state.slots.clone() else {
@@ -167,7 +171,7 @@ impl Attributes {
     /// Notes that a snapshot is being saved: what counts as changed from here on differs from its text.
     pub fn saved(&self, saved: &Snapshot) {
         let mut state = self.state.borrow_mut();
-        let earlier = replace(&mut state.base, saved.base());
+        let earlier = replace(&mut state.base, saved.base.clone());
         let Some(slots) = state.slots.take() else {
             return;
         };

@@ -5,12 +5,14 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use smallvec::smallvec;
+
 use super::base::Base;
 use super::change::{Change, Step};
 use super::compare::{differences, in_place};
 use super::flash::{self, Aged, FLASH, Marks};
 use super::live::{Live, Thrown};
-use super::recorded::{Act, Name, Op, Recorded};
+use super::recorded::{Act, Name, Op, Path, Recorded};
 use super::snapshot::{Found, Members};
 use super::text;
 use super::tree::{self, Node};
@@ -187,7 +189,7 @@ impl<L: Live> Evidence<'_, L> {
         (base, now): (Option<&str>, Option<&str>),
         ops: &[&Op],
     ) -> Result<Vec<Step>, Thrown> {
-        let path = vec![Name::quoted(key)];
+        let path: Path = smallvec![Name::quoted(key)];
         let Some(now) = now else {
             return Ok(match (base, ops.last()) {
                 (Some(_), Some(op)) if op.path.len() == 1 => vec![removal(op)],

@@ -3,6 +3,7 @@
 //! Accepts exactly what `JSON.parse` accepts (RFC 8259). Knows nothing of what the members mean.
 
 mod find;
+mod quote;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,6 +14,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 pub use find::member;
+pub use quote::quote;
 
 /// Why a text is not usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,29 +402,6 @@ fn unescape(text: &str) -> (char, usize) {
         None => return ('\\', 1),
     };
     (simple, 2)
-}
-
-/// `text` as a JSON string with its quotes, as `JSON.stringify` writes it.
-pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            control if control < ' ' => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// Whether `JSON.stringify(JSON.parse(value))` surely gives `value` back, letter for letter.
