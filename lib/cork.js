@@ -12,6 +12,8 @@ const { setImmediate } = require('node:timers')
 const native = require('./native')
 
 let isWaiting = false
+/** For so many responses the addon need not be asked: they leave by themselves. */
+let unasked = 0
 
 function uncork() {
   isWaiting = false
@@ -24,15 +26,22 @@ function uncork() {
 
 /**
  * Lets what is written to a response's connection from now on leave when this turn of the event loop ends, where the system can
- * do that and the connection is known to it. Never throws.
+ * do that, the connection is known to it, and it costs less. Never throws.
  *
  * @private
  * @param {import('http').ServerResponse} response
  */
 function corkUntilTurnEnds(response) {
+  if (unasked > 0) {
+    unasked -= 1
+    return
+  }
   try {
     const number = response.socket?._handle?.fd
-    if (typeof number !== 'number' || !native.corkSocket(number) || isWaiting) return
+    if (typeof number !== 'number') return
+    const answer = native.corkSocket(number)
+    if (answer < 0) unasked = -answer
+    if (answer < 0 || isWaiting) return
     isWaiting = true
     setImmediate(uncork)
   } catch {

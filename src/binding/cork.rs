@@ -1,8 +1,9 @@
-//! Sockets whose last bytes wait for the end of the event loop's turn, so that the responses of a turn leave together.
+//! Sockets whose last bytes wait for the end of the event loop's turn, so that the responses of a turn leave together, where that
+//! costs less.
 //!
-//! A client that sleeps has to be woken for what it is sent, and where that is dear (a virtual machine, another core that rests) it
-//! costs more than all the rest of a session. Responses that leave right after one another find it awake. It is the system that
-//! holds them, by the socket option `TCP_CORK`: what was written is sent when the socket is uncorked or closed, also by the end of
+//! A client that sleeps has to be woken for what it is sent, and where that is dear (on many virtual machines) it costs more than all
+//! the rest of a session. Responses that leave right after one another find it awake. Elsewhere to hold them costs more than it
+//! spares: so both are tried, and the thread's processor time tells (`contest.rs`). It is the system that holds them, by the socket option `TCP_CORK`: what was written is sent when the socket is uncorked or closed, also by the end of
 //! the process, and no later than 200 ms after it was written (tcp(7)). Only Linux has it so; elsewhere nothing is held.
 #![cfg_attr(
     target_os = "linux",
@@ -16,12 +17,17 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use super::js::Scope;
+use crate::contest::Contest;
 use crate::panics::point;
 
 /// Longest that a response waits for others that are made meanwhile.
 const LONGEST: Duration = Duration::from_millis(1);
 /// Most that wait for one another.
 const MOST: usize = 64;
+/// How many responses in a row are held, or are not: a few milliseconds under load.
+const STRETCH: i32 = 256;
+/// What tells that the rest of a stretch is not held.
+const UNASKED: i32 = 1 - STRETCH;
 
 thread_local! {
     static CORKED: RefCell<Corked> = const { RefCell::new(Corked::NONE) };
@@ -32,13 +38,38 @@ thread_local! {
 struct Corked {
     sockets: Vec<i32>,
     since: Option<Instant>,
+    /// Whether it is better to hold responses.
+    contest: Contest,
+    /// How many of the present stretch are still to be held.
+    left: i32,
 }
 
 impl Corked {
     const NONE: Self = Self {
         sockets: Vec::new(),
         since: None,
+        contest: Contest::NEW,
+        left: 0,
     };
+
+    /// Holds back what is written to a socket from now on, where that costs less. `spent` is what the thread has done so far.
+    ///
+    /// Gives 1 when it does; or else, below 0, for how many more responses it need not be asked.
+    fn hold(&mut self, socket: i32, spent: impl FnOnce() -> Duration) -> i32 {
+        if self.left == 0 && !self.contest.next(spent()) {
+            return UNASKED;
+        }
+        if self.left == 0 {
+            self.left = STRETCH;
+        }
+        match self.cork(socket) {
+            true => {
+                self.left -= 1;
+                1
+            }
+            false => UNASKED,
+        }
+    }
 
     /// Holds back what is written to a socket from now on; gives whether it does.
     fn cork(&mut self, socket: i32) -> bool {
@@ -74,15 +105,27 @@ fn set_cork(socket: i32, is_corked: bool) -> bool {
     rustix::net::sockopt::set_tcp_cork(socket, is_corked).is_ok()
 }
 
+/// Of this thread.
+#[cfg(target_os = "linux")]
+fn processor_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn processor_time() -> Duration {
+    Duration::ZERO
+}
+
 #[cfg(not(target_os = "linux"))]
 fn set_cork(_socket: i32, _is_corked: bool) -> bool {
     false
 }
 
 /// See `direct.d.ts`.
-pub fn cork_socket(_: Scope, socket: f64) -> bool {
+pub fn cork_socket(_: Scope, socket: f64) -> f64 {
     point("entry");
-    CORKED.with_borrow_mut(|corked| corked.cork(socket as i32))
+    CORKED.with_borrow_mut(|corked| corked.hold(socket as i32, processor_time).into())
 }
 
 /// See `direct.d.ts`.

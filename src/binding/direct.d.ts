@@ -57,9 +57,10 @@ export declare function sessionSet(session: number, live: object, key: string, v
  * Holds back what is written to a socket until `uncorkSockets` is called, or until others have waited long enough.
  *
  * @param socket its file descriptor
- * @returns whether it does: not where the system cannot, or the file descriptor is not a TCP connection's
+ * @returns 1 when it does. Not where the system cannot, where the file descriptor is not a TCP connection's, or where to do without
+ *   costs less: then a number below 0 tells for how many more responses it need not be asked
  */
-export declare function corkSocket(socket: number): boolean
+export declare function corkSocket(socket: number): number
 
 /** Lets all that `corkSocket` held back on this thread leave. */
 export declare function uncorkSockets(): void

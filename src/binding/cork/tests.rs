@@ -84,3 +84,21 @@ fn only_what_is_a_connection_is_corked() {
     assert!(!corked.cork(-1));
     assert!(corked.sockets.is_empty() && corked.since.is_none());
 }
+
+#[test]
+fn where_it_costs_more_responses_are_held_no_longer() {
+    let mut corked = Corked::NONE;
+    let (server, _client) = connection();
+    let (mut spent, mut held, mut unasked) = (Duration::ZERO, 0, 0);
+    for _ in 0..60 * STRETCH {
+        let answer = match unasked {
+            0 => corked.hold(server.as_raw_fd(), || spent),
+            _ => 1 - unasked,
+        };
+        let is_held = unasked == 0 && answer == 1;
+        unasked = if is_held { 0 } else { -answer };
+        held += i32::from(is_held);
+        spent += Duration::from_micros(if is_held { 125 } else { 100 });
+    }
+    assert!((STRETCH..=6 * STRETCH).contains(&held), "{held}");
+}
