@@ -48,10 +48,13 @@ class Waiter extends AsyncResource {
   constructor(callback) {
     super('SessionOperation', RESOURCE)
     this.callback = callback
+    this.reply = undefined
+    /** The next whose reply came with this one's. */
+    this.next = undefined
   }
 
-  call(reply) {
-    this.runInAsyncScope(this.callback, undefined, reply)
+  call() {
+    this.runInAsyncScope(this.callback, undefined, this.reply)
   }
 }
 
@@ -107,7 +110,7 @@ class Replies {
       this.isSending = true
       setImmediate(this.send)
     }
-    if (this.isLost) this.wakeUp()
+    if (this.isLost) this.deliver(this.run())
   }
 
   hold() {
@@ -127,17 +130,22 @@ class Replies {
     for (const resolve of this.idle.splice(0)) nextTick(resolve)
   }
 
-  /** Goes on with the operations that are ready. */
-  wakeUp() {
-    let ended
+  /** Goes on with the operations that are ready; gives those that ended, for `deliver`. */
+  run() {
     try {
-      ended = native.runOperations(this.number)
+      const ended = native.runOperations(this.number)
       this.isLost = false
+      return ended
     } catch (error) {
       this.failAll(error)
-      return
+      return undefined
     }
-    this.deliver(ended)
+  }
+
+  /** Goes on with them, in a turn of the event loop in which nothing else runs. */
+  wakeUp() {
+    const ended = this.run()
+    if (ended !== undefined) callAll(this.told(ended))
   }
 
   /** A reply was lost on its way here, and nobody can tell whose: whoever waits is told so. */
@@ -146,43 +154,61 @@ class Replies {
     this.waiting = []
     this.count = 0
     if (waiting.length > 0) this.rest()
-    for (const waiter of waiting) nextTick(() => waiter.call(error))
+    for (const waiter of waiting) {
+      waiter.reply = error
+      nextTick(callAll, waiter)
+    }
     // Its next wake-up may not be heard either: whoever waits next asks the engine.
     this.isLost = true
   }
 
+  /** Hands out the replies of operations that ended, when the application's code that runs has returned. */
+  deliver(ended) {
+    const first = ended === undefined ? undefined : this.told(ended)
+    if (first !== undefined) nextTick(callAll, first)
+  }
+
   /**
-   * Hands out the replies of operations that ended.
+   * Brings replies to who waits for them; gives the first of these.
    *
    * @param {number | unknown[]} ended how many there are in the tray, with nothing to report; or `[number, reply, number, reply, …]`,
    *   where the number 0 stands before a warning
    */
-  deliver(ended) {
-    if (ended === undefined) return
-    if (typeof ended === 'number') {
-      for (let at = 0; at < ended; at += 1) this.tell(this.tray[at], undefined)
-      return
+  told(ended) {
+    const isList = typeof ended !== 'number'
+    const count = isList ? ended.length >> 1 : ended
+    let first, last
+    for (let at = 0; at < count; at += 1) {
+      const number = isList ? ended[2 * at] : this.tray[at]
+      const waiter = this.waiting[number]
+      if (number === 0) process.emitWarning(ended[2 * at + 1], 'SessionWarning')
+      if (waiter === undefined) continue
+      this.waiting[number] = undefined
+      this.count -= 1
+      waiter.reply = isList ? ended[2 * at + 1] : undefined
+      if (last === undefined) first = waiter
+      else last.next = waiter
+      last = waiter
     }
-    for (let at = 0; at < ended.length; at += 2) {
-      if (ended[at] === 0) process.emitWarning(ended[at + 1], 'SessionWarning')
-      this.tell(ended[at], ended[at + 1])
-    }
-  }
-
-  /** Gives a reply to who waits for it. */
-  tell(number, reply) {
-    const waiter = this.waiting[number]
-    if (waiter === undefined) return
-    this.waiting[number] = undefined
-    this.count -= 1
-    if (this.count === 0) this.rest()
-    // A callback that throws is the application's own matter, and must not keep the next one from being called.
-    nextTick(callWaiter, waiter, reply)
+    if (last !== undefined && this.count === 0) this.rest()
+    return first
   }
 }
 
-function callWaiter(waiter, reply) {
-  waiter.call(reply)
+/** Calls those who wait, from the first on. */
+function callAll(first) {
+  let left = first
+  try {
+    while (left !== undefined) {
+      const waiter = left
+      left = waiter.next
+      waiter.next = undefined
+      waiter.call()
+    }
+  } finally {
+    // A callback that throws is the application's own matter, and must not keep the next one from being called.
+    if (left !== undefined) nextTick(callAll, left)
+  }
 }
 
 /**

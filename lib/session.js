@@ -10,7 +10,7 @@ const { SessionError } = require('./errors')
 const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage, kWaiting } = require('./symbols')
 
 /** How far a session has come. */
-const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4 }
+const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4, RETIRED: 5 }
 
 /** When a session is saved: its id leaves with the head, the application asks, the response ends. */
 const MOMENT = { ANNOUNCED: 0, BY_HAND: 1, ENDED: 2 }
@@ -76,7 +76,7 @@ function keepUntilCollected(store) {
  * @private
  */
 function number(store) {
-  if (store[kStage] === STAGE.ENDED) {
+  if (store[kStage] >= STAGE.ENDED) {
     store[kStage] = STAGE.SAVED
     native.pinSession(store[kNumber])
     keepUntilCollected(store)
@@ -210,8 +210,18 @@ function beginSave(store, moment, cookieOf) {
   } catch (error) {
     reply = error
   }
-  store[kStage] = moment === MOMENT.ENDED ? STAGE.ENDED : STAGE.SAVED
+  if (moment !== MOMENT.ENDED) store[kStage] = STAGE.SAVED
+  else store[kStage] = isSaved(reply) ? STAGE.RETIRED : STAGE.ENDED
   return reply
+}
+
+/**
+ * Whether a save is over, with nothing to tell but perhaps a cookie.
+ *
+ * @private
+ */
+function isSaved(reply) {
+  return reply === undefined || typeof reply === 'string'
 }
 
 /**
@@ -236,6 +246,7 @@ module.exports = {
   Opened,
   beginSave,
   init,
+  isSaved,
   giveUp,
   keepUntilCollected,
   load,

@@ -9,7 +9,7 @@ const { debuglog } = require('node:util')
 const native = require('./native')
 const { Hold } = require('./hold')
 const { toError } = require('./errors')
-const { MOMENT, STAGE, beginSave, giveUp, keepUntilCollected, saveNow, whenLoaded, whenSaved } = require('./session')
+const { MOMENT, STAGE, beginSave, giveUp, isSaved, keepUntilCollected, saveNow, whenLoaded, whenSaved } = require('./session')
 const { kEngine, kHeadSent, kNumber, kStage, kVisits, kWaiting } = require('./symbols')
 const Store = require('./store/Store')
 
@@ -113,7 +113,10 @@ class Visit {
     if (this.lastCookie !== undefined && session === this.store) return this.lastCookie
     const engine = this.nodeSession.__manager.__engine()
     if (engine.secure && !this.nodeSession.__isSecure(this.request)) return undefined
-    return native.sessionCookie(engine.number, session[kNumber])
+    // Its response ends with the cookie, as a rule: then the session is retired in the same call.
+    const isLast = isEnding && session[kStage] === STAGE.ENDED
+    if (isLast) session[kStage] = STAGE.RETIRED
+    return native.sessionCookie(engine.number, session[kNumber], isLast)
   }
 
   /** Saves the session where nobody has to be waited for, nor told of anything; gives whether it has. */
@@ -124,11 +127,11 @@ class Visit {
     const engine = this.nodeSession.__manager.__engine()
     const hasCookie = !isHeadDone && !engine.secure
     const reply = beginSave(store, MOMENT.ENDED, hasCookie ? engine.number : undefined)
-    const isSaved = reply === undefined || typeof reply === 'string'
-    this.lastCookie = isSaved ? reply : undefined
-    this.saving = isSaved ? undefined : reply
-    if (isSaved) trace('saved', store)
-    return isSaved
+    const isOver = isSaved(reply)
+    this.lastCookie = isOver ? reply : undefined
+    this.saving = isOver ? undefined : reply
+    if (isOver) trace('saved', store)
+    return isOver
   }
 
   /** Saves the session; calls back with whether the response is to be refused. */
@@ -199,7 +202,7 @@ class Visit {
     const { store } = this
     if (store === undefined) return
     if (this.lock !== undefined && !this.isStarted) giveUp(native.giveUpLock, store[kNumber])
-    if (store[kStage] !== STAGE.ENDED) keepUntilCollected(store)
+    if (store[kStage] < STAGE.ENDED) keepUntilCollected(store)
   }
 
   /** Tells the application what went wrong with a save. Gives whether the response is to be refused. */

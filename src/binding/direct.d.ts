@@ -32,8 +32,9 @@ export declare function saveSession(session: number, live: object, moment: numbe
  * The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
  *
  * @param engine the number of the engine whose secrets and options the cookie has
+ * @param retires whether this is the end of the session's response, as `retireSession` wants to hear of it
  */
-export declare function sessionCookie(engine: number, session: number): string | undefined
+export declare function sessionCookie(engine: number, session: number, retires?: boolean): string | undefined
 
 /**
  * Goes on with the operations that are ready. @returns how many ended, where there is nothing to report of any: their numbers are

@@ -46,6 +46,12 @@ impl Argument for u32 {
     }
 }
 
+impl Argument for bool {
+    fn of(scope: Scope, value: Js) -> Option<Self> {
+        scope.boolean_of(value)
+    }
+}
+
 impl Argument for Text {
     fn of(scope: Scope, value: Js) -> Option<Self> {
         scope.text(value)
@@ -120,7 +126,7 @@ static FUNCTIONS: &[(&CStr, Function)] = direct! {
     c"openSession" opening::open_session, (engine, cookie, verified, live);
     c"settleSession" opening::settle_session, (session, live);
     c"saveSession" operations::save_session, (session, live, moment, handler, store, cookie_of);
-    c"sessionCookie" operations::session_cookie, (engine, session);
+    c"sessionCookie" operations::session_cookie, (engine, session, retires);
     c"retireSession" operations::retire_session, (session);
     c"runOperations" operations::run_operations, (engine);
     c"sessionGet" session::session_get, (session, live, key);

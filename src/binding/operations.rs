@@ -185,11 +185,17 @@ pub fn retire_session(_scope: Scope, session: f64) {
 /// The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
 ///
 /// @param engine the number of the engine whose secrets and options the cookie has
-pub fn session_cookie(scope: Scope, engine: u32, session: f64) -> Js {
-    match (registry::entry(session), registry::engine(engine)) {
-        (Some(entry), Some(engine)) => cookie(scope, &engine, &entry),
-        _ => Js::UNDEFINED,
+/// @param retires whether this is the end of the session's response, as `retireSession` wants to hear of it
+pub fn session_cookie(scope: Scope, engine: u32, session: f64, retires: Option<bool>) -> Js {
+    let Some(entry) = registry::entry(session) else {
+        return Js::UNDEFINED;
+    };
+    let engine = registry::engine(engine);
+    let cookie = engine.map_or(Js::UNDEFINED, |engine| cookie(scope, &engine, &entry));
+    if retires == Some(true) {
+        registry::retire(session, entry.session.attributes.size());
     }
+    cookie
 }
 
 fn cookie(scope: Scope, engine: &Engine, entry: &Entry) -> Js {

@@ -43,7 +43,14 @@ impl Manager {
                     return Poll::Ready(Err(panicked.error(message)));
                 }
             }
-            let deadline = deadline.get_or_insert_with(|| Deadline::new(self, limit));
+            let deadline = match &mut deadline {
+                Some(deadline) => deadline,
+                None => match Deadline::new(self, limit) {
+                    Ok(new) => deadline.insert(new),
+                    // There is nothing to measure the time by.
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+            };
             let over = || {
                 let message = format!("{doing}: the storage did not answer within {} ms", limit.0);
                 Error::new(Code::Timeout, message)
@@ -70,30 +77,27 @@ impl Manager {
 /// The end of an operation's time; while it stands, the operation counts as under way.
 struct Deadline<'m> {
     manager: &'m Manager,
-    timer: Result<Timer>,
+    timer: Timer,
     due: Millis,
     graces: u8,
 }
 
 impl<'m> Deadline<'m> {
-    fn new(manager: &'m Manager, limit: Millis) -> Self {
+    fn new(manager: &'m Manager, limit: Millis) -> Result<Self> {
+        let timer = Timer::new(&manager.clock, limit)?;
         manager.under_way.set(manager.under_way.get() + 1);
-        Deadline {
+        Ok(Deadline {
             manager,
-            timer: Timer::new(&manager.clock, limit),
+            timer,
             due: manager.clock.now() + limit,
             graces: 0,
-        }
+        })
     }
 
-    /// Ready when the time is over, or when there is nothing to measure it by.
+    /// Ready when the time is over, with an error when it cannot be measured any longer.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
-            let measured = match &mut self.timer {
-                Ok(timer) => timer.poll(context),
-                Err(error) => return Poll::Ready(Err(error.clone())),
-            };
-            if measured.is_pending() {
+            if self.timer.poll(context).is_pending() {
                 return Poll::Pending;
             }
             let clock = &self.manager.clock;
@@ -102,7 +106,7 @@ impl<'m> Deadline<'m> {
             }
             self.graces += 1;
             self.due = clock.now() + GRACE;
-            self.timer = Timer::new(clock, GRACE);
+            self.timer = Timer::new(clock, GRACE)?;
         }
     }
 }

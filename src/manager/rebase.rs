@@ -103,15 +103,15 @@ impl Manager {
         if !session.is_identified() {
             Box::pin(self.identify(session, backing)).await?;
         }
-        let (id, stored_id, latest) = {
+        let (mut ids, _note) = {
             let mut identity = session.identity.borrow_mut();
             let (id, stored) = (identity.id, identity.stored.as_ref());
             let stored_id = stored.map(|stored| stored.id);
-            (id, stored_id, identity.latest.replace(id))
+            let latest = identity.latest.replace(id);
+            let is_new = stored_id != Some(id);
+            let note = is_new.then(|| self.creating.note(id));
+            ([id, stored_id.unwrap_or(id), latest.unwrap_or(id)], note)
         };
-        let is_new = stored_id != Some(id);
-        let _note = is_new.then(|| self.creating.note(id));
-        let mut ids = [id, stored_id.unwrap_or(id), latest.unwrap_or(id)];
         let saved = self
             .write_in_turn(&mut save, &mut ids, &base, backing)
             .await;

@@ -159,8 +159,9 @@ impl Manager {
                 let lost = "a session that could not be read was changed, and is not saved";
                 return Err(Error::new(Code::Write, lost));
             }
-            Plan::Touch => self.touch(session, backing, saving.touching.take()).await,
-            Plan::Write(snapshot) => self.write(session, snapshot, backing).await,
+            // In boxes: memory of more than a thousand bytes at once takes the allocator several times as long.
+            Plan::Touch => Box::pin(self.touch(session, backing, saving.touching.take())).await,
+            Plan::Write(snapshot) => Box::pin(self.write(session, snapshot, backing)).await,
         };
         self.note(session, &saved);
         let saved = saved?;
