@@ -8,13 +8,11 @@
  * @param cookie the request's `Cookie` header
  * @param verified the session id that a cookie parser verified
  * @param live where what was loaded counts at once, if it is at hand: the session's live object
- * @returns the session's number; negative when its load goes on, as the operation that `opening` names. When the load
- *   has ended, `settleSession` lets it count. With `live` it counts already, unless the number is negative
+ * @returns the session's number; negative when its load goes on, as the operation whose number is left in the engine's tray (0
+ *   for one that has ended already). When the load has ended, `settleSession` lets it count. With `live` it counts already,
+ *   unless the number is negative
  */
 export declare function openSession(engine: number, cookie?: string | null, verified?: string | null, live?: object): number
-
-/** The number of the operation that loads a session which `openSession` gave as negative; 0 when it has ended. */
-export declare function opening(session: number): number
 
 /** Lets a load that has ended count. @returns a report of what is wrong, or `undefined` */
 export declare function settleSession(session: number, live: object): object | undefined
@@ -34,14 +32,18 @@ export declare function saveSession(session: number, live: object, moment: numbe
  * The text of the `Set-Cookie` header for a session, or `undefined` when none must be sent.
  *
  * @param engine the number of the engine whose secrets and options the cookie has
+ * @param retires whether this is the end of the session's response, as `retireSession` wants to hear of it
  */
-export declare function sessionCookie(engine: number, session: number): string | undefined
+export declare function sessionCookie(engine: number, session: number, retires?: boolean): string | undefined
 
 /**
- * Goes on with the operations that are ready. @returns `[number, reply, number, reply, …]` of those that ended; with the
- * number 0 a sentence for `process.emitWarning`
+ * Goes on with the operations that are ready. @returns how many ended, where there is nothing to report of any: their numbers are
+ * left in the engine's tray. Or else `[number, reply, number, reply, …]`; with the number 0 a sentence for `process.emitWarning`
  */
-export declare function runOperations(engine: number): unknown[]
+export declare function runOperations(engine: number): number | unknown[]
+
+/** Notes that a session's response has ended: it is given up when enough others have ended too. */
+export declare function retireSession(session: number): void
 
 /** The value at a path, or `undefined`. */
 export declare function sessionGet(session: number, live: object, key: string): unknown
@@ -56,9 +58,10 @@ export declare function sessionSet(session: number, live: object, key: string, v
  * Holds back what is written to a socket until `uncorkSockets` is called, or until others have waited long enough.
  *
  * @param socket its file descriptor
- * @returns whether it does: not where the system cannot, or the file descriptor is not a TCP connection's
+ * @returns 1 when it does. Not where the system cannot, where the file descriptor is not a TCP connection's, or where to do without
+ *   costs less: then a number below 0 tells for how many more responses it need not be asked
  */
-export declare function corkSocket(socket: number): boolean
+export declare function corkSocket(socket: number): number
 
 /** Lets all that `corkSocket` held back on this thread leave. */
 export declare function uncorkSockets(): void
@@ -76,7 +79,8 @@ export declare class NodeSession {
   /**
    * @param options the options of a NodeSession
    * @param directory the absolute path at which relative paths start
-   * @param hooks `{parse, stringify, callHandler, callCodec, numberOf}`: functions of the application's realm
+   * @param hooks `{parse, stringify, callHandler, callCodec, numberOf, tray}`: functions of the application's realm, and a
+   *   `Uint32Array` where functions leave numbers
    */
   constructor(options: object, directory: string, hooks: object)
   /** Why the options were refused, as `{kind, code, message}`; `undefined` when they were not. */
@@ -156,7 +160,7 @@ export declare function giveUpLock(session: number): void
  * @param error what went wrong, or `undefined` @param text what was read
  * @returns what `runOperations` does; `null` when the call was given up long ago
  */
-export declare function handlerReplied(engine: number, step: number, method: Text, error: unknown, text?: Text | undefined | null): unknown[] | null
+export declare function handlerReplied(engine: number, step: number, method: Text, error: unknown, text?: Text | undefined | null): number | unknown[] | null
 
 /** Whether the session of an id was destroyed or given up lately. */
 export declare function hasSessionEnded(engine: number, id: Text): boolean
@@ -241,9 +245,6 @@ export declare function readCookie(engine: number, header: Text, name: Text): st
 
 /** Seals (`seal`) or unseals a payload in the engine's form. @returns a string, or a report of what is wrong */
 export declare function recode(engine: number, seal: boolean, id: Text, text: Text): unknown
-
-/** Notes that a session's response has ended: it is given up when enough others have ended too. */
-export declare function retireSession(session: number): void
 
 /** Lets what operations ask of servers go out. To be called once after any number of them has begun. */
 export declare function sendRequests(): void

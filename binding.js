@@ -860,7 +860,6 @@ module.exports.openLockedSession = nativeBinding.openLockedSession
 module.exports.pinSession = nativeBinding.pinSession
 module.exports.readCookie = nativeBinding.readCookie
 module.exports.recode = nativeBinding.recode
-module.exports.retireSession = nativeBinding.retireSession
 module.exports.sendRequests = nativeBinding.sendRequests
 module.exports.serialiseCookie = nativeBinding.serialiseCookie
 module.exports.sessionAdopt = nativeBinding.sessionAdopt
