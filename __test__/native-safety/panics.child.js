@@ -54,6 +54,10 @@ function armable(name, call) {
   }
 }
 
+// Which responses are held depends on what that costs here; the face is to ask for each of them.
+const { corkSocket } = binding
+binding.corkSocket = (socket) => Math.max(0, corkSocket(socket))
+
 const entries = []
 for (const [name, value] of Object.entries(binding)) {
   if (typeof value !== 'function' || OWN.includes(name)) continue
