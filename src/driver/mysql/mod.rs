@@ -152,9 +152,9 @@ impl MySql {
         sql: &str,
         new: &[Value],
         id: &SessionId,
-        expected: &str,
+        expected: &Arc<str>,
     ) -> Outcome<Swap> {
-        let mut known = column::encode(expected).into_bytes();
+        let mut known = self.known.column(id, expected).as_bytes().to_vec();
         for _ in 0..SPELLINGS {
             let mut values = new.to_vec();
             values.extend([text(id.as_str()), text(id.as_str()), Value::Bytes(known)]);
@@ -166,7 +166,7 @@ impl MySql {
             };
             let payload = stored.payload(self.bounds.max_payload, column::decode);
             let payload = payload.map_err(Failure::Unusable)?;
-            if *payload != *expected {
+            if payload != *expected {
                 return Ok(Swap::Conflict(payload));
             }
             // Somebody else has written the same in another way.
@@ -241,8 +241,7 @@ impl Server for MySql {
                 return Ok(Replaced::Replaced);
             }
         }
-        let column = column::encode(payload).into_bytes();
-        let new = [Value::Bytes(column), now.0.into()];
+        let new = [text(&self.known.encode(id, payload)), now.0.into()];
         let swap = self.swap(&self.sessions.replace, &new, id, expected);
         Ok(match swap.await? {
             Swap::Done => Replaced::Replaced,

@@ -162,15 +162,18 @@ impl MySql {
     pub(super) async fn replace_several(&self, changes: &[Change]) -> Done<()> {
         let (sql, missing) = sized(&self.several.replace, changes.len());
         let id = |change: &Change| text(change.new.id.as_str());
-        let with = |value: fn(&Change) -> Value| {
-            let pairs = changes.iter().flat_map(move |c| [id(c), value(c)]);
-            pairs.chain(repeat_n(Value::NULL, 2 * missing))
+        let with = |value: &dyn Fn(&Change) -> Value| {
+            let pairs = changes.iter().flat_map(|c| [id(c), value(c)]);
+            let pairs: Vec<_> = pairs.collect();
+            pairs.into_iter().chain(repeat_n(Value::NULL, 2 * missing))
         };
+        let expected = |change: &Change| self.known.column(&change.new.id, &change.expected);
+        let payload = |change: &Change| self.known.encode(&change.new.id, &change.new.payload);
         let mut values: Vec<_> = changes.iter().map(id).collect();
         values.extend(repeat_n(Value::NULL, missing));
-        values.extend(with(|change| column(&change.expected)));
-        values.extend(with(|change| column(&change.new.payload)));
-        values.extend(with(|change| change.new.now.0.into()));
+        values.extend(with(&|change| text(&expected(change))));
+        values.extend(with(&|change| text(&payload(change))));
+        values.extend(with(&|change| change.new.now.0.into()));
         values.push(changes.len().into());
         let reply = self.ask_for_several(sql, values).await?;
         match reply.map_or(0, |reply| reply.found) {

@@ -98,13 +98,13 @@ impl From<Swap> for Removed {
     }
 }
 
-/// Writes where the payload column holds what we would have written for `expected`, and otherwise looks at what is there.
+/// Writes where the payload column holds `column`, as far as is known the one of `expected`, and otherwise looks at what is there.
 ///
 /// `write` is given the column's text to compare with, and tells how many rows it changed. Where somebody else has spelt the
 /// expected payload in another way, it is called again with that spelling: so the comparison and the change are one
 /// statement each time, and need no transaction.
 pub(super) async fn swap<F, W, L>(
-    expected: &str,
+    (expected, column): (&str, &str),
     most: usize,
     write: impl Fn(String) -> W,
     look: impl Fn() -> L,
@@ -114,7 +114,7 @@ where
     W: Future<Output = Result<u64, F>>,
     L: Future<Output = Result<Option<Row<String>>, F>>,
 {
-    let mut column = column::encode(expected);
+    let mut column = column.to_owned();
     loop {
         if write(column).await? > 0 {
             return Ok(Swap::Done);

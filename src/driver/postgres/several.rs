@@ -4,6 +4,8 @@
 //! wrong with one is not the others' matter. Nor is a row that somebody else holds, which is passed over; only a new record waits for
 //! another transaction that stores one of the same id.
 
+use std::sync::Arc;
+
 use super::fault::Fault;
 use super::rows::longest_column;
 use super::table::{Desk, Value, to_row};
@@ -83,9 +85,13 @@ impl Desk {
 
     pub(super) async fn replace_several(&self, changes: &[Change]) -> Done<()> {
         let ids = texts(changes.iter().map(|change| &change.new.id));
-        let (payloads, times) = columns(changes.iter().map(|change| &change.new));
-        let expected = changes.iter().map(|change| &change.expected);
-        let expected: Vec<_> = expected.map(|payload| column::encode(payload)).collect();
+        let known = &self.table.known;
+        let expected = |change: &Change| known.column(&change.new.id, &change.expected);
+        let expected: Vec<Arc<str>> = changes.iter().map(expected).collect();
+        let payload = |change: &Change| known.encode(&change.new.id, &change.new.payload);
+        let payloads: Vec<Arc<str>> = changes.iter().map(payload).collect();
+        let (expected, payloads) = (strs(&expected), strs(&payloads));
+        let times: Vec<_> = changes.iter().map(|change| change.new.now.0).collect();
         let sql = &self.table.several.replace;
         let values: [Value; 5] = [&ids, &ids, &payloads, &times, &expected];
         done(self.query(sql, &values).await?, changes.len())
@@ -94,6 +100,10 @@ impl Desk {
 
 fn texts<'i>(ids: impl Iterator<Item = &'i SessionId>) -> Vec<&'i str> {
     ids.map(SessionId::as_str).collect()
+}
+
+fn strs(texts: &[Arc<str>]) -> Vec<&str> {
+    texts.iter().map(|text| &**text).collect()
 }
 
 fn columns<'n>(new: impl Iterator<Item = &'n New>) -> (Vec<String>, Vec<i64>) {

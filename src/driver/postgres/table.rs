@@ -142,26 +142,28 @@ impl Desk {
     pub(super) async fn replace(
         &self,
         id: &SessionId,
-        expected: &str,
-        payload: &str,
+        expected: &Arc<str>,
+        payload: &Arc<str>,
         now: Millis,
     ) -> Outcome<Swap> {
-        let payload = column::encode(payload);
+        let known = &self.table.known;
+        let (column, payload) = (known.column(id, expected), known.encode(id, payload));
         let write = async |stored: String| {
-            let values: [Value; 4] = [&id.as_str(), &payload, &now.0, &stored];
+            let values: [Value; 4] = [&id.as_str(), &&*payload, &now.0, &stored];
             self.execute(&self.table.replace, &values).await
         };
         let look = || self.look(id, self.table.most);
-        swap(expected, self.table.most, write, look).await
+        swap((expected, &column), self.table.most, write, look).await
     }
 
-    pub(super) async fn remove(&self, id: &SessionId, expected: &str) -> Outcome<Swap> {
+    pub(super) async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Swap> {
+        let column = self.table.known.column(id, expected);
         let write = async |stored: String| {
             let values: [Value; 2] = [&id.as_str(), &stored];
             self.execute(&self.table.remove, &values).await
         };
         let look = || self.look(id, self.table.most);
-        swap(expected, self.table.most, write, look).await
+        swap((expected, &column), self.table.most, write, look).await
     }
 
     pub(super) async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
