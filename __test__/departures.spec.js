@@ -80,6 +80,29 @@ describeOurs('an answer reaches its client', () => {
   })
 })
 
+describeOurs('a response that waits for a slow client', () => {
+  /** More than the system takes at once, and more sessions than stay readable by themselves. */
+  const LARGE = 64 << 20
+  const OTHERS = 600
+
+  test.each(['memory', 'file'])('leaves its session readable until it has left, on the %s driver', async (driver) => {
+    const sessions = ours.create({ secret: SECRET, driver, files: tempDir() })
+    let finished
+    const seen = new Promise((resolve) => { finished = resolve })
+    const { server } = await listen((req, res) => sessions.startSession(req, res, () => {
+      if (req.url === '/quick') return res.end('answer')
+      req.session.put('user', 'bob')
+      res.on('finish', () => finished(req.session.get('user')))
+      return res.end(Buffer.alloc(LARGE))
+    }))
+    const { port } = server.address()
+    const slow = await new Promise((resolve) => { http.get({ port, path: '/slow' }, resolve) })
+    for (let left = OTHERS; left > 0; left -= 1) expect(await get(port, 'quick')).toBe('answer')
+    slow.resume()
+    expect(await seen).toBe('bob')
+  })
+})
+
 describeOurs('responses that end in the same turn', () => {
   const AT_ONCE = 6
 

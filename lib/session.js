@@ -76,12 +76,19 @@ function keepUntilCollected(store) {
  * @private
  */
 function number(store) {
-  if (store[kStage] >= STAGE.ENDED) {
-    store[kStage] = STAGE.SAVED
-    native.pinSession(store[kNumber])
-    keepUntilCollected(store)
-  }
+  if (store[kStage] >= STAGE.ENDED) keep(store)
   return store[kNumber]
+}
+
+/**
+ * Keeps a session whose response has ended readable as long as it is held.
+ *
+ * @private
+ */
+function keep(store) {
+  store[kStage] = STAGE.SAVED
+  native.pinSession(store[kNumber])
+  keepUntilCollected(store)
 }
 
 /**
@@ -248,6 +255,7 @@ module.exports = {
   init,
   isSaved,
   giveUp,
+  keep,
   keepUntilCollected,
   load,
   loaded,

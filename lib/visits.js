@@ -9,7 +9,7 @@ const { debuglog } = require('node:util')
 const native = require('./native')
 const { Hold } = require('./hold')
 const { toError } = require('./errors')
-const { MOMENT, STAGE, beginSave, giveUp, isSaved, keepUntilCollected, saveNow, whenLoaded, whenSaved } = require('./session')
+const { MOMENT, STAGE, beginSave, giveUp, isSaved, keep, keepUntilCollected, saveNow, whenLoaded, whenSaved } = require('./session')
 const { kEngine, kHeadSent, kNumber, kStage, kVisits, kWaiting } = require('./symbols')
 const Store = require('./store/Store')
 
@@ -308,6 +308,14 @@ class Visits extends Hold {
       visit = visit.next
       if (current.isStarted) current.saveOrReport(saved)
       else current.whenStarted(() => current.saveOrReport(saved))
+    }
+  }
+
+  /** The response waits for a slow client. Whoever hears of its `finish` may want the sessions, however many end until then. */
+  lingers() {
+    for (let visit = this.first; visit !== undefined; visit = visit.next) {
+      const { store } = visit
+      if (store !== undefined && store[kStage] >= STAGE.ENDED) keep(store)
     }
   }
 

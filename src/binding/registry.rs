@@ -15,9 +15,10 @@ use crate::manager::{Lock, Opened};
 use crate::panics::point;
 use crate::session::Session;
 
-/// Closed sessions that stay readable on a thread. A listener of a response's `finish` reads within a few requests. With
-/// four times as many, *read* cost a sixth more: what a request allocates had by then left the processor's caches.
-const CLOSED_KEPT: usize = 1_024;
+/// Closed sessions that stay readable on a thread. A listener of a response's `finish` reads within a few requests, and where a slow
+/// client puts that off, the face keeps the session. With many more of them a request costs more: what it allocates has left the
+/// processor's caches by then.
+const CLOSED_KEPT: usize = 512;
 /// Bytes of text that they may hold together.
 const CLOSED_BYTES: usize = 16 << 20;
 /// Bits of a session's number that say its place; those above are its generation.

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::mem::take;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::base::{Base, Holds, Slot, State};
 use super::change::{Change, Step};
 use super::flash::FLASH;
@@ -49,14 +51,14 @@ impl State {
     }
 
     /// What was put, where nothing else was done and all of it differs from what was loaded.
-    fn puts(&self) -> Option<Vec<Put>> {
+    fn puts(&self) -> Option<SmallVec<[Put; 4]>> {
         let is_short = !self.exposed && !self.recorded.cleared && self.aged.is_empty();
         let slots = self.slots.as_ref().filter(|_| is_short)?;
         let (base, ops) = (&self.base, &self.recorded.ops);
         if ops.is_empty() || base.len().max(ops.len()) > FEW || !is_plain(base) {
             return None;
         }
-        let mut puts = Vec::with_capacity(ops.len());
+        let mut puts = SmallVec::new();
         let mut places = 0;
         for (place, slot) in slots.places().enumerate() {
             let slot = slot?;
