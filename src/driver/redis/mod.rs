@@ -220,10 +220,12 @@ impl Server for RedisServer {
         now: Millis,
     ) -> Outcome<Replaced> {
         let key = self.key(id);
-        let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
-        let [now, lives] = [now, self.lives].map(Part::from);
-        let arguments = [expected, payload, now, lives, self.most.into()];
-        let swapped = self.swap(&scripts::REPLACE.on(&key, &arguments)).await?;
+        let call = {
+            let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
+            let [now, lives] = [now, self.lives].map(Part::from);
+            scripts::REPLACE.on(&key, &[expected, payload, now, lives, self.most.into()])
+        };
+        let swapped = self.swap(&call).await?;
         Ok(match swapped {
             Swapped::Done => Replaced::Replaced,
             Swapped::Gone => Replaced::Gone,
