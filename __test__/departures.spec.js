@@ -6,6 +6,7 @@
  */
 
 const http = require('http')
+const https = require('https')
 const path = require('path')
 const { AsyncLocalStorage, AsyncResource } = require('async_hooks')
 const { spawn } = require('child_process')
@@ -100,6 +101,21 @@ describeOurs('a response that waits for a slow client', () => {
     for (let left = OTHERS; left > 0; left -= 1) expect(await get(port, 'quick')).toBe('answer')
     slow.resume()
     expect(await seen).toBe('bob')
+  })
+
+  test.each(['http', 'https', 'http2', 'https2'])('and not for longer, over %s', async (kind) => {
+    const sessions = ours.create({ secret: SECRET, driver: 'file', files: tempDir() })
+    const { agent } = await listen((req, res) => sessions.startSession(req, res, () => {
+      req.session.put('user', 'bob')
+      res.end('answer')
+    }), kind)
+    const keepAlive = new (kind === 'https' ? https : http).Agent({ keepAlive: true })
+    later(() => keepAlive.destroy())
+    const client = agent({ keepAlive })
+    for (let left = OTHERS; left > 0; left -= 1) await client.request()
+    // Without a collection of garbage: by their number alone.
+    const { sessions: held } = sessions.__manager.__engine().native.sizes()
+    expect(held).toBeLessThanOrEqual(512 + 64)
   })
 })
 

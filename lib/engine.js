@@ -181,7 +181,7 @@ class Replies {
     for (let at = 0; at < count; at += 1) {
       const number = isList ? ended[2 * at] : this.tray[at]
       const waiter = this.waiting[number]
-      if (number === 0) process.emitWarning(ended[2 * at + 1], 'SessionWarning')
+      if (number === 0) nextTick(warn, ended[2 * at + 1])
       if (waiter === undefined) continue
       this.waiting[number] = undefined
       this.count -= 1
@@ -193,6 +193,10 @@ class Replies {
     if (last !== undefined && this.count === 0) this.rest()
     return first
   }
+}
+
+function warn(sentence) {
+  process.emitWarning(sentence, 'SessionWarning')
 }
 
 /** Calls those who wait, from the first on. */

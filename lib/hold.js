@@ -40,7 +40,7 @@ class Held {
  * - `cookies(isEnding)` gives the `Set-Cookie` texts when the head is about to leave, with the end of the response or before it;
  * - `isSavedAtOnce()` saves, and tells whether that is done; or else
  * - `save(done)` goes on with it, and calls back: a refused response becomes a 500;
- * - `lingers()` is told that a response has ended of which not all has left yet: its `finish` comes later;
+ * - `departs()` is told that it has been ended, whether or not all of it has left yet;
  * - `failed(error)` is told why a held response could not be ended as wanted.
  *
  * @private
@@ -71,7 +71,6 @@ class Hold {
       this.ownEnd.apply(response, given)
       // What is written too late changes nothing; it is no fault of the visitor's request.
       response.write = ignore
-      if (response.writableLength > 0) this.lingers()
     } catch (error) {
       this.isEnding = false
       // The application may end the response in another way, unless its call of `end` has returned long ago.
@@ -79,6 +78,7 @@ class Hold {
       this.failed(error)
       endAnyhow(response, this.ownEnd, error)
     }
+    this.departs()
   }
 }
 

@@ -10,10 +10,10 @@ const { SessionError } = require('./errors')
 const { kCodec, kEngine, kHandler, kHeadSent, kLive, kName, kNumber, kStage, kWaiting } = require('./symbols')
 
 /** How far a session has come. */
-const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4, RETIRED: 5 }
+const STAGE = { NEW: 0, LOADING: 1, STARTED: 2, SAVED: 3, ENDED: 4, RETIRED: 5, LINGERS: 6 }
 
-/** When a session is saved: its id leaves with the head, the application asks, the response ends. */
-const MOMENT = { ANNOUNCED: 0, BY_HAND: 1, ENDED: 2 }
+/** When a session is saved: its id leaves with the head, the application asks, the response ends, or it ends right after. */
+const MOMENT = { ANNOUNCED: 0, BY_HAND: 1, ENDED: 2, LAST: 3 }
 
 /** Nobody waits for a session that is being loaded. One list for all of them: what is made per request is not made by literals. */
 const NOBODY = Object.freeze([])
@@ -76,19 +76,12 @@ function keepUntilCollected(store) {
  * @private
  */
 function number(store) {
-  if (store[kStage] >= STAGE.ENDED) keep(store)
+  if (store[kStage] >= STAGE.ENDED) {
+    store[kStage] = STAGE.SAVED
+    native.pinSession(store[kNumber])
+    keepUntilCollected(store)
+  }
   return store[kNumber]
-}
-
-/**
- * Keeps a session whose response has ended readable as long as it is held.
- *
- * @private
- */
-function keep(store) {
-  store[kStage] = STAGE.SAVED
-  native.pinSession(store[kNumber])
-  keepUntilCollected(store)
 }
 
 /**
@@ -199,7 +192,7 @@ function saveNow(store, moment, done) {
     done(moment === MOMENT.ENDED ? undefined : lossOf(store))
     return
   }
-  whenSaved(store, beginSave(store, moment), moment, done)
+  whenSaved(store, beginSave(store, moment), done)
 }
 
 /**
@@ -207,7 +200,7 @@ function saveNow(store, moment, done) {
  *
  * @private
  * @param {number} [cookieOf] the number of the engine whose cookie is wanted, where the head leaves right after the save
- * @returns {unknown} `undefined`, or that cookie, when it is saved, and retired too if this was its end; or else the reply for
+ * @returns {unknown} `undefined`, or that cookie, when it is saved, and with `MOMENT.LAST` retired, too; or else the reply for
  *   `whenSaved`
  */
 function beginSave(store, moment, cookieOf) {
@@ -217,8 +210,8 @@ function beginSave(store, moment, cookieOf) {
   } catch (error) {
     reply = error
   }
-  if (moment !== MOMENT.ENDED) store[kStage] = STAGE.SAVED
-  else store[kStage] = isSaved(reply) ? STAGE.RETIRED : STAGE.ENDED
+  if (moment < MOMENT.ENDED) store[kStage] = STAGE.SAVED
+  else store[kStage] = moment === MOMENT.LAST && isSaved(reply) ? STAGE.RETIRED : STAGE.ENDED
   return reply
 }
 
@@ -236,15 +229,30 @@ function isSaved(reply) {
  *
  * @private
  */
-function whenSaved(store, reply, moment, done) {
-  if (reply === undefined) {
-    done(undefined)
-    return
-  }
-  store[kEngine].wait(reply, (report) => {
-    done(report)
-    if (moment === MOMENT.ENDED && store[kStage] === STAGE.ENDED) giveUp(native.retireSession, store[kNumber])
-  })
+function whenSaved(store, reply, done) {
+  if (reply === undefined) done(undefined)
+  else store[kEngine].wait(reply, done)
+}
+
+/**
+ * The session's response has been ended and saved, and has all left: it is given up when enough others are, too.
+ *
+ * @private
+ */
+function retire(store) {
+  if (store[kStage] !== STAGE.ENDED && store[kStage] !== STAGE.LINGERS) return
+  store[kStage] = STAGE.RETIRED
+  giveUp(native.retireSession, store[kNumber])
+}
+
+/**
+ * The same, but not all of the response has left: the session is kept for whoever hears of its `finish`, until `retire`.
+ *
+ * @private
+ */
+function linger(store) {
+  if (store[kStage] === STAGE.RETIRED) giveUp(native.pinSession, store[kNumber])
+  if (store[kStage] >= STAGE.ENDED) store[kStage] = STAGE.LINGERS
 }
 
 module.exports = {
@@ -255,14 +263,15 @@ module.exports = {
   init,
   isSaved,
   giveUp,
-  keep,
   keepUntilCollected,
+  linger,
   load,
   loaded,
   loading,
   lose,
   lossOf,
   number,
+  retire,
   saveNow,
   whenLoaded,
   whenSaved,

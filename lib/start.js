@@ -106,6 +106,7 @@ function startBuiltIn(visit, manager) {
     lock === undefined
       ? native.openSession(engine.number, header, verified, isAtOnce ? live : undefined)
       : native.openLockedSession(engine.number, header, verified, lock.lease, lock.wait)
+  const operation = number > 0 ? 0 : engine.tray[0]
   if (number === 0) throw noRoom()
   const store = manager.__open(engine, Math.abs(number), live)
   begin(visit, store)
@@ -114,7 +115,6 @@ function startBuiltIn(visit, manager) {
     visit.started(undefined)
     return
   }
-  const operation = number > 0 ? 0 : engine.tray[0]
   const done = () => loaded(store, (report) => visit.started(report))
   if (operation === 0 && isAtOnce) {
     done()

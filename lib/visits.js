@@ -9,7 +9,9 @@ const { debuglog } = require('node:util')
 const native = require('./native')
 const { Hold } = require('./hold')
 const { toError } = require('./errors')
-const { MOMENT, STAGE, beginSave, giveUp, isSaved, keep, keepUntilCollected, saveNow, whenLoaded, whenSaved } = require('./session')
+const {
+  MOMENT, STAGE, beginSave, giveUp, isSaved, keepUntilCollected, linger, retire, saveNow, whenLoaded, whenSaved,
+} = require('./session')
 const { kEngine, kHeadSent, kNumber, kStage, kVisits, kWaiting } = require('./symbols')
 const Store = require('./store/Store')
 
@@ -126,7 +128,7 @@ class Visit {
     if (store.save !== Store.prototype.save || store[kWaiting] !== undefined || store[kNumber] === 0) return false
     const engine = this.nodeSession.__manager.__engine()
     const hasCookie = !isHeadDone && !engine.secure
-    const reply = beginSave(store, MOMENT.ENDED, hasCookie ? engine.number : undefined)
+    const reply = beginSave(store, MOMENT.LAST, hasCookie ? engine.number : undefined)
     const isOver = isSaved(reply)
     this.lastCookie = isOver ? reply : undefined
     this.saving = isOver ? undefined : reply
@@ -151,7 +153,7 @@ class Visit {
     if (this.saving !== undefined) {
       const { saving } = this
       this.saving = undefined
-      whenSaved(session, saving, MOMENT.ENDED, saved)
+      whenSaved(session, saving, saved)
     } else if (session.save === Store.prototype.save) {
       saveNow(session, MOMENT.ENDED, saved)
     } else {
@@ -203,6 +205,7 @@ class Visit {
     if (store === undefined) return
     if (this.lock !== undefined && !this.isStarted) giveUp(native.giveUpLock, store[kNumber])
     if (store[kStage] < STAGE.ENDED) keepUntilCollected(store)
+    else retire(store)
   }
 
   /** Tells the application what went wrong with a save. Gives whether the response is to be refused. */
@@ -311,11 +314,17 @@ class Visits extends Hold {
     }
   }
 
-  /** The response waits for a slow client. Whoever hears of its `finish` may want the sessions, however many end until then. */
-  lingers() {
+  /** The response has been ended. While not all of it has left, its `finish` is still to come, whose listeners may want the sessions. */
+  departs() {
+    const { response } = this
+    const lingers = response.writableLength > 0 && typeof response.once === 'function'
+    this.each(lingers ? linger : retire)
+    if (lingers) response.once('close', () => this.each(retire))
+  }
+
+  each(change) {
     for (let visit = this.first; visit !== undefined; visit = visit.next) {
-      const { store } = visit
-      if (store !== undefined && store[kStage] >= STAGE.ENDED) keep(store)
+      if (visit.store !== undefined) change(visit.store)
     }
   }
 

@@ -11,12 +11,14 @@ mod outbox;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 use tokio::time::error::Elapsed;
 
 pub use self::in_place::{BLOCKED, GRACE, GRACES, Work, in_place, inside};
@@ -53,6 +55,16 @@ fn pool() -> Result<&'static Runtime> {
     let started = started.map_err(failed)?;
     // Another thread may have been quicker.
     Ok(POOL.get_or_init(|| started))
+}
+
+/// A future that is ready after `time`, for any thread to poll: for times of any length that do come to their end. See [`Limit`].
+///
+/// # Errors
+///
+/// `ERR_SESSION_INTERNAL` when the system gives no thread.
+pub fn sleep(time: Duration) -> Result<Pin<Box<Sleep>>> {
+    let _inside = pool()?.enter();
+    Ok(Box::pin(tokio::time::sleep(time)))
 }
 
 /// Runs `work` on the pool's own thread, for up to `limit`; gives its result, or `None` when it took longer, as a future that

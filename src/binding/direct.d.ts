@@ -21,9 +21,9 @@ export declare function settleSession(session: number, live: object): object | u
  * Saves what a request changed.
  *
  * @param moment 0 when the session's id leaves with the head, 1 when the application asks, 2 when the response ends: what is
- *   changed afterwards is not stored, and the sweep's lottery is drawn
+ *   changed afterwards is not stored, and the sweep's lottery is drawn; 3 when it ends right after
  * @param cookieOf the number of the engine that `sessionCookie` is to be asked with, where the head leaves right after
- * @returns a reply; when that is `undefined` or a string and the response ends, the session is retired already. A string is the
+ * @returns a reply; when that is `undefined` or a string and the moment was 3, the session is retired already. A string is the
  *   session's cookie
  */
 export declare function saveSession(session: number, live: object, moment: number, handler?: object, store?: object, cookieOf?: number): unknown

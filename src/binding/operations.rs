@@ -66,9 +66,9 @@ pub(super) fn backing(entry: &Entry, handler: Js, store: Js) -> Result<Backing> 
 /// Saves what a request changed.
 ///
 /// @param moment 0 when the session's id leaves with the head, 1 when the application asks, 2 when the response ends: what is
-///   changed afterwards is not stored, and the sweep's lottery is drawn
+///   changed afterwards is not stored, and the sweep's lottery is drawn; 3 when it ends right after
 /// @param cookieOf the number of the engine that `sessionCookie` is to be asked with, where the head leaves right after
-/// @returns a reply; when that is `undefined` or a string and the response ends, the session is retired already. A string is the
+/// @returns a reply; when that is `undefined` or a string and the moment was 3, the session is retired already. A string is the
 ///   session's cookie
 pub fn save_session(
     scope: Scope,
@@ -88,12 +88,12 @@ pub fn save_session(
         realm: &entry.engine.realm,
         root: live,
     };
+    let is_last = moment == 3;
     let moment = match moment {
         0 => Moment::Announced,
         1 => Moment::ByHand,
         _ => Moment::Ended,
     };
-    let last = moment == Moment::Ended;
     let plan = manager.plan(&entry.session, &live, moment);
     let plan = match plan {
         Ok(plan) => plan,
@@ -105,10 +105,10 @@ pub fn save_session(
     match backing(&entry, handler, store) {
         Ok(backing) => {
             let reply = save(&entry, plan, backing.clone());
-            if last && manager.draw_lottery(backing.is_handler) {
+            if moment == Moment::Ended && manager.draw_lottery(backing.is_handler) {
                 sweep(&entry.engine, backing);
             }
-            if last && matches!(reply, Reply::Done) {
+            if is_last && matches!(reply, Reply::Done) {
                 registry::retire(session, entry.session.attributes.size());
                 let engine = cookie_of.and_then(registry::engine);
                 return engine.map_or(Js::UNDEFINED, |engine| cookie(scope, &engine, &entry));

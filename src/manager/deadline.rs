@@ -84,7 +84,7 @@ struct Deadline<'m> {
 
 impl<'m> Deadline<'m> {
     fn new(manager: &'m Manager, limit: Millis) -> Result<Self> {
-        let timer = Timer::new(&manager.clock, limit)?;
+        let timer = Timer::limit(&manager.clock, limit)?;
         manager.under_way.set(manager.under_way.get() + 1);
         Ok(Deadline {
             manager,
@@ -106,7 +106,7 @@ impl<'m> Deadline<'m> {
             }
             self.graces += 1;
             self.due = clock.now() + GRACE;
-            self.timer = Timer::new(clock, GRACE)?;
+            self.timer = Timer::limit(clock, GRACE)?;
         }
     }
 }

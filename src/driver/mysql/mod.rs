@@ -152,9 +152,9 @@ impl MySql {
         sql: &str,
         new: &[Value],
         id: &SessionId,
-        expected: &Arc<str>,
+        (expected, column): (&Arc<str>, &str),
     ) -> Outcome<Swap> {
-        let mut known = self.known.column(id, expected).as_bytes().to_vec();
+        let mut known = column.as_bytes().to_vec();
         for _ in 0..SPELLINGS {
             let mut values = new.to_vec();
             values.extend([text(id.as_str()), text(id.as_str()), Value::Bytes(known)]);
@@ -241,8 +241,9 @@ impl Server for MySql {
                 return Ok(Replaced::Replaced);
             }
         }
+        let column = self.known.column(id, expected);
         let new = [text(&self.known.encode(id, payload)), now.0.into()];
-        let swap = self.swap(&self.sessions.replace, &new, id, expected);
+        let swap = self.swap(&self.sessions.replace, &new, id, (expected, &column));
         Ok(match swap.await? {
             Swap::Done => Replaced::Replaced,
             Swap::Conflict(current) => Replaced::Conflict(current),
@@ -251,7 +252,8 @@ impl Server for MySql {
     }
 
     async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
-        let swap = self.swap(&self.sessions.remove, &[], id, expected);
+        let column = self.known.column(id, expected);
+        let swap = self.swap(&self.sessions.remove, &[], id, (expected, &column));
         Ok(match swap.await? {
             Swap::Done => Removed::Removed,
             Swap::Conflict(current) => Removed::Conflict(current),
