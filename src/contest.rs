@@ -13,7 +13,7 @@ const MOST: i8 = 6;
 const ROUND: u32 = 32;
 
 /// A contest between a first way and a second.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Contest {
     /// By how many comparisons the first way leads.
     lead: i8,

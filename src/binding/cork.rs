@@ -3,8 +3,11 @@
 //!
 //! A client that sleeps has to be woken for what it is sent, and where that is dear (on many virtual machines) it costs more than all
 //! the rest of a session. Responses that leave right after one another find it awake. Elsewhere to hold them costs more than it
-//! spares: so both are tried, and the thread's processor time tells (`contest.rs`). It is the system that holds them, by the socket option `TCP_CORK`: what was written is sent when the socket is uncorked or closed, also by the end of
-//! the process, and no later than 200 ms after it was written (tcp(7)). Only Linux has it so; elsewhere nothing is held.
+//! spares: so both are tried, and the thread's processor time tells (`contest.rs`).
+//!
+//! It is the system that holds them, by the socket option `TCP_CORK`: what was written is sent when the socket is uncorked or closed,
+//! also by the end of the process, and no later than 200 ms after it was written (tcp(7)). Only Linux has it so; elsewhere nothing is
+//! held.
 #![cfg_attr(
     target_os = "linux",
     allow(
