@@ -75,8 +75,8 @@ pub(super) trait Server: Send + Sync + 'static {
     /// It is asked on the thread whose call it is, where that has an event loop for its sockets.
     const IS_ASKED_IN_PLACE: bool = false;
 
-    /// The record, however long it has been idle. One with a payload of more than `most` bytes is `too_large`, and does not
-    /// come over the network.
+    /// The record, however long it has been idle. One with a payload of more than `most` bytes is `too_large`; one that is far
+    /// larger is never in memory whole.
     fn load(
         &self,
         id: &SessionId,

@@ -115,14 +115,25 @@ fn inner_of(text: &str) -> Option<(&str, &str)> {
     inner.split_once(' ')
 }
 
-/// An answer; a refusal is none.
+/// An answer; a refusal is none, nor is a list of answers with a refusal.
 pub(super) fn answered(value: Value) -> Result<Value, Fault> {
-    match value {
-        Value::Refusal(said) => {
-            let (code, text) = said.split_once(' ').unwrap_or((&said, ""));
+    let refusal = match &value {
+        Value::List(all) => all.iter().find_map(refusal_in),
+        one => refusal_in(one),
+    };
+    match refusal {
+        Some(said) => {
+            let (code, text) = said.split_once(' ').unwrap_or((said, ""));
             Err(Fault::Said(Said::new(code, text)))
         }
-        value => Ok(value),
+        None => Ok(value),
+    }
+}
+
+fn refusal_in(value: &Value) -> Option<&str> {
+    match value {
+        Value::Refusal(said) => Some(said),
+        _ => None,
     }
 }
 
@@ -158,6 +169,17 @@ mod tests {
             told("ERR", "max number of clients reached").1,
             "max number of clients reached"
         );
+    }
+
+    #[test]
+    fn one_refusal_is_enough_to_refuse_commands_in_a_row() {
+        let no = || Value::Refusal("NOSCRIPT No matching script.".into());
+        for value in [no(), Value::List(vec![Value::Int(1), no()])] {
+            let said = Said::new("NOSCRIPT", "No matching script.");
+            assert_eq!(answered(value), Err(Fault::Said(said)));
+        }
+        let all = Value::List(vec![Value::Int(1), Value::Nil]);
+        assert_eq!(answered(all.clone()), Ok(all));
     }
 
     #[test]

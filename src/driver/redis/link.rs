@@ -1,6 +1,6 @@
 //! The connection to one server: made when it is needed, shared by all calls, and given up when it is silent.
 //!
-//! Sends one command and gives its answer. Which server a key is on, and what a refusal means, is `nodes.rs`'s matter.
+//! Sends a question and gives its answer. Which server a key is on, and what a refusal means, is `nodes.rs`'s matter.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, Shared};
 use super::dial::{Access, Target};
 use super::fault::Fault;
 use super::policy::Policy;
-use super::resp::{Command, Value};
+use super::resp::{Outgoing, Value};
 use super::wire::Wire;
 use crate::error::Error;
 use crate::worker;
@@ -68,19 +68,7 @@ impl Link {
     }
 
     /// What the server answers.
-    pub(super) async fn send(self: &Arc<Self>, command: &Command<'_>) -> Result<Value, Fault> {
-        self.through(&[command]).await
-    }
-
-    /// The same of a server that takes over the key's slot just now.
-    pub(super) async fn send_asking(
-        self: &Arc<Self>,
-        command: &Command<'_>,
-    ) -> Result<Value, Fault> {
-        self.through(&[&Command::of(&["ASKING"]), command]).await
-    }
-
-    async fn through(self: &Arc<Self>, commands: &[&Command<'_>]) -> Result<Value, Fault> {
+    pub(super) async fn send(self: &Arc<Self>, question: &impl Outgoing) -> Result<Value, Fault> {
         let live = self.live().await?;
         live.wire.settle();
         let mut watch = Watch {
@@ -89,7 +77,7 @@ impl Link {
             begun: Instant::now(),
             is_answered: false,
         };
-        let answer = live.wire.ask_in_a_row(commands).await;
+        let answer = live.wire.ask(question).await;
         watch.is_answered = true;
         match &answer {
             Err(Fault::Lost(_) | Fault::Unsent(_)) => self.drop_connection(&live),

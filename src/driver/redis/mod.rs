@@ -10,6 +10,7 @@
 //! The server's clock removes keys, a minute late, so that clocks may differ; whether a record is idle is told by
 //! `lastActivity` alone. Every change is one script on one key, hence atomic, and fit for a cluster.
 
+mod call;
 mod cluster;
 mod dial;
 mod fault;
@@ -27,14 +28,14 @@ mod wire;
 
 use std::sync::Arc;
 
+use self::call::Call;
 use self::dial::Access;
 use self::fault::Fault;
 use self::link::Common;
 use self::nodes::Nodes;
 use self::policy::Policy;
 use self::resp::{Part, Value};
-use self::scripts::Call;
-use self::value::{number_of, payload_of, text_of};
+use self::value::{number_of, parts, payload_of, text_of};
 use self::walk::{Pass, Place};
 use super::remote::{Failure, Outcome, Remote, Server, Visit, too_large};
 use super::tls;
@@ -151,22 +152,22 @@ impl RedisServer {
     }
 }
 
-/// What a script gives for a record; it gives a number for one with a payload of more than `most` bytes.
-fn fields<const N: usize>(given: Value, most: usize) -> Outcome<[Value; N]> {
-    match given {
-        Value::Int(_) => Err(Failure::Unusable(too_large(most))),
-        Value::List(fields) => fields.try_into().map_err(|_| corrupt()),
-        _ => Err(corrupt()),
-    }
-}
-
-/// The record in a hash's fields.
-fn record(payload: Value, last_activity: &Value) -> Outcome<Option<Record>> {
-    if matches!((&payload, last_activity), (Value::Nil, Value::Nil)) {
+/// The record in what a key's reading gives, unless its payload has more than `most` bytes.
+fn record(read: Value, most: usize) -> Outcome<Option<Record>> {
+    let Some([payload, last_activity]) = parts(read) else {
+        return Err(corrupt());
+    };
+    if matches!((&payload, &last_activity), (Value::Nil, Value::Nil)) {
         return Ok(None);
     }
-    let found = payload_of(payload).zip(number_of(last_activity));
+    if payload == Value::TooLong {
+        return Err(Failure::Unusable(too_large(most)));
+    }
+    let found = payload_of(payload).zip(number_of(&last_activity));
     let (payload, last_activity) = found.ok_or_else(corrupt)?;
+    if payload.len() > most {
+        return Err(Failure::Unusable(too_large(most)));
+    }
     Ok(Some(Record {
         payload,
         last_activity: Millis(last_activity),
@@ -184,28 +185,30 @@ impl Server for RedisServer {
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
         let key = self.key(id);
-        let given = self.run(&scripts::LOAD.on(&key, &[most.into()])).await?;
-        let [payload, last_activity] = fields(given, most)?;
-        record(payload, &last_activity)
+        record(self.run(&Call::read(&key)).await?, most)
     }
 
     async fn visit(&self, id: &SessionId, most: usize, visit: Visit) -> Outcome<Option<Visited>> {
         let key = self.key(id);
-        let [now, live, due] = [visit.now, visit.live_from, visit.due_to].map(Part::from);
-        let call = scripts::VISIT.on(&key, &[most.into(), now, live, due, self.lives.into()]);
+        let call = {
+            let arguments = [visit.now, visit.live_from, visit.due_to, self.lives].map(Part::from);
+            Call::read_and_run(&scripts::RECORD, &key, &arguments)
+        };
         let given = self.run(&call).await?;
-        let [payload, last_activity, recorded] = fields(given, most)?;
+        let [read, recorded] = parts(given).ok_or_else(corrupt)?;
         let visited = |record| Visited {
             record,
             is_recorded: recorded == Value::Int(1),
         };
-        Ok(record(payload, &last_activity)?.map(visited))
+        Ok(record(read, most)?.map(visited))
     }
 
     async fn create(&self, id: &SessionId, payload: &Arc<str>, now: Millis) -> Outcome<Created> {
         let key = self.key(id);
         let arguments = [Part::Text(payload), now.into(), self.lives.into()];
-        let made = self.run(&scripts::CREATE.on(&key, &arguments)).await?;
+        let made = self
+            .run(&Call::run(&scripts::CREATE, &key, &arguments))
+            .await?;
         Ok(match made {
             Value::Int(1) => Created::Created,
             _ => Created::Exists,
@@ -223,7 +226,8 @@ impl Server for RedisServer {
         let call = {
             let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
             let [now, lives] = [now, self.lives].map(Part::from);
-            scripts::REPLACE.on(&key, &[expected, payload, now, lives, self.most.into()])
+            let arguments = [expected, payload, now, lives, self.most.into()];
+            Call::run(&scripts::REPLACE, &key, &arguments)
         };
         let swapped = self.swap(&call).await?;
         Ok(match swapped {
@@ -236,7 +240,9 @@ impl Server for RedisServer {
     async fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Outcome<Removed> {
         let key = self.key(id);
         let arguments = [Part::Text(expected), self.most.into()];
-        let swapped = self.swap(&scripts::REMOVE.on(&key, &arguments)).await?;
+        let swapped = self
+            .swap(&Call::run(&scripts::REMOVE, &key, &arguments))
+            .await?;
         Ok(match swapped {
             Swapped::Done => Removed::Removed,
             Swapped::Gone => Removed::Gone,
@@ -247,7 +253,9 @@ impl Server for RedisServer {
     async fn touch(&self, id: &SessionId, now: Millis) -> Outcome<Touched> {
         let key = self.key(id);
         let arguments = [now, self.lives].map(Part::from);
-        let touched = self.run(&scripts::TOUCH.on(&key, &arguments)).await?;
+        let touched = self
+            .run(&Call::run(&scripts::TOUCH, &key, &arguments))
+            .await?;
         Ok(match touched {
             Value::Int(1) => Touched::Touched,
             _ => Touched::Gone,
@@ -255,7 +263,8 @@ impl Server for RedisServer {
     }
 
     async fn destroy(&self, id: &SessionId) -> Outcome<()> {
-        self.run(&scripts::DESTROY.on(&self.key(id), &[])).await?;
+        let key = self.key(id);
+        self.run(&Call::run(&scripts::DESTROY, &key, &[])).await?;
         Ok(())
     }
 
@@ -294,7 +303,10 @@ impl Server for RedisServer {
         let (key, owner) = (self.lock_key(id), owner.to_string());
         let [now, ends, lives] = [now, now + lease, lives(lease)].map(Part::from);
         let arguments = [Part::Text(&owner), now, ends, lives];
-        match self.run(&scripts::ACQUIRE.on(&key, &arguments)).await? {
+        match self
+            .run(&Call::run(&scripts::ACQUIRE, &key, &arguments))
+            .await?
+        {
             Value::Int(0) => Ok(Acquired::Granted),
             Value::Int(1) => Ok(Acquired::Kept),
             held => {
@@ -308,7 +320,7 @@ impl Server for RedisServer {
 
     async fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
         let (key, owner) = (self.lock_key(id), owner.to_string());
-        self.run(&scripts::RELEASE.on(&key, &[Part::Text(&owner)]))
+        self.run(&Call::run(&scripts::RELEASE, &key, &[Part::Text(&owner)]))
             .await?;
         Ok(())
     }

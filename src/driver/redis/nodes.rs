@@ -1,16 +1,16 @@
 //! The servers: one, the one that sentinels name, or those of a cluster; and what is done when one refuses.
 //!
-//! Runs scripts on keys. Waits out what passes within a moment; a connection that broke is asked again by `remote.rs`.
+//! Waits out what passes within a moment; a connection that broke is asked again by `remote.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::call::{Call, Form};
 use super::cluster::{Cluster, Slot};
 use super::dial::Target;
 use super::fault::Fault;
 use super::link::{Common, Link};
-use super::resp::{Command, Value};
-use super::scripts::{Call, Form};
+use super::resp::{Outgoing, Value};
 use crate::config::Topology;
 use crate::worker;
 
@@ -72,9 +72,9 @@ impl Nodes {
         }
     }
 
-    /// What a script gives for a key. What is seldom needed stands in boxes: every call has room for all of it otherwise.
+    /// What a call gives. What is seldom needed stands in boxes: every call has room for all of it otherwise.
     pub(super) async fn run(&self, call: &Call<'_>) -> Result<Value, Fault> {
-        match self.send(call.key, &call.command).await {
+        match self.send(call.key, &call.in_form(Form::Digest)).await {
             Ok(value) => Ok(value),
             Err(fault) => Box::pin(self.insist(call, fault)).await,
         }
@@ -100,10 +100,14 @@ impl Nodes {
                 }
                 _ => break,
             }
-            let command = call.in_form(form);
+            let formed = call.in_form(form);
             let answer = match asked {
-                Some(link) => link.send_asking(&command).await,
-                None => self.send(key, &command).await,
+                Some(link) => {
+                    let formed = formed.asking();
+                    let answer = link.send(&formed).await;
+                    answer.map(|answer| formed.essence(answer))
+                }
+                None => self.send(key, &formed).await,
             };
             match answer {
                 Ok(value) => return Ok(value),
@@ -113,12 +117,12 @@ impl Nodes {
         Err(fault)
     }
 
-    async fn send(&self, key: &str, command: &Command<'_>) -> Result<Value, Fault> {
+    async fn send(&self, key: &str, question: &impl Outgoing) -> Result<Value, Fault> {
         let link = match self {
             Nodes::One(link) => link.clone(),
             Nodes::Many(cluster) => Box::pin(cluster.link(Slot::of(key))).await?,
         };
-        link.send(command).await
+        link.send(question).await
     }
 
     fn remedy(&self, key: &str, form: Form, fault: &Fault) -> Remedy {

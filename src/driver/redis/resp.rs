@@ -2,6 +2,7 @@
 //!
 //! Speaks RESP2 and RESP3 (<https://redis.io/docs/latest/develop/reference/protocol-spec/>). Knows no connection and no command.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -48,6 +49,22 @@ impl From<Millis> for Part<'_> {
     }
 }
 
+/// What goes out as one: a command, or some in a row.
+pub(super) trait Outgoing {
+    /// Adds what is sent for it; gives of how many commands it is.
+    fn write_to(&self, bytes: &mut Vec<u8>) -> usize;
+}
+
+impl Part<'_> {
+    /// Adds what is sent for it.
+    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Part::Text(text) => write_text(bytes, text),
+            Part::Number(number) => write_bytes(bytes, Digits::of(*number).as_bytes()),
+        }
+    }
+}
+
 /// A command: its name and what follows. Hardly any has more parts than have room here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Command<'t>(SmallVec<[Part<'t>; 9]>);
@@ -61,41 +78,32 @@ impl<'t> Command<'t> {
     pub(super) fn add(&mut self, parts: &[Part<'t>]) {
         self.0.extend_from_slice(parts);
     }
+}
 
-    /// The same with others in the place of its first parts.
-    pub(super) fn beginning<const N: usize>(mut self, first: [&'t str; N]) -> Self {
-        for (part, other) in self.0.iter_mut().zip(first) {
-            *part = other.into();
-        }
-        self
-    }
-
-    /// Adds what is sent for it.
-    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
-        let length = |part: &Part<'_>| match part {
-            Part::Text(text) => text.len(),
-            Part::Number(_) => Digits::MOST,
-        };
-        let lines = self.0.len() + 1;
-        bytes.reserve(self.0.iter().map(length).sum::<usize>() + lines * (Digits::MOST + 5));
+impl Outgoing for Command<'_> {
+    fn write_to(&self, bytes: &mut Vec<u8>) -> usize {
         write_length(bytes, b'*', self.0.len());
         for part in &self.0 {
-            let digits;
-            let text = match part {
-                Part::Text(text) => text.as_bytes(),
-                Part::Number(number) => {
-                    digits = Digits::of(*number);
-                    digits.as_bytes()
-                }
-            };
-            write_length(bytes, b'$', text.len());
-            bytes.extend_from_slice(text);
-            bytes.extend_from_slice(b"\r\n");
+            part.write_to(bytes);
         }
+        1
     }
 }
 
-fn write_length(bytes: &mut Vec<u8>, kind: u8, length: usize) {
+/// Adds what is sent for a text.
+pub(super) fn write_text(bytes: &mut Vec<u8>, text: &str) {
+    write_bytes(bytes, text.as_bytes());
+}
+
+fn write_bytes(bytes: &mut Vec<u8>, text: &[u8]) {
+    bytes.reserve(text.len() + Digits::MOST + 5);
+    write_length(bytes, b'$', text.len());
+    bytes.extend_from_slice(text);
+    bytes.extend_from_slice(b"\r\n");
+}
+
+/// Adds the line that tells how long what follows is.
+pub(super) fn write_length(bytes: &mut Vec<u8>, kind: u8, length: usize) {
     bytes.push(kind);
     bytes.extend_from_slice(Digits::of(i64::try_from(length).unwrap_or(i64::MAX)).as_bytes());
     bytes.extend_from_slice(b"\r\n");
@@ -151,6 +159,8 @@ pub(super) enum Value {
     Text(Arc<str>),
     /// Bytes that are no UTF-8.
     Bytes(Arc<[u8]>),
+    /// A text that was left out, since it is too long.
+    TooLong,
     /// A list; a map is one of keys and values in turn.
     List(Vec<Value>),
     /// The server refuses. Shape: a word, a space, and what follows.
@@ -160,19 +170,28 @@ pub(super) enum Value {
 }
 
 /// Why bytes are no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
     /// The rest has not come yet.
     Unfinished,
+    /// In this place, which may end later than the bytes, there is a text that is too long: `TOO_LONG` is to stand for it.
+    TooLong(Range<usize>),
     /// They are no answer at all, and whatever follows makes none.
     Foreign,
 }
 
 type Read<T> = Result<T, Unread>;
 
-/// The answer with which `bytes` begin, and how many of them it has.
-pub(super) fn read(bytes: &[u8]) -> Read<(Value, usize)> {
-    let mut rest = Rest { bytes, at: 0 };
+/// What stands for a text that was left out. No server says it.
+pub(super) const TOO_LONG: &[u8] = b"?\r\n";
+
+/// The answer with which `bytes` begin, and how many of them it has. A text of more than `longest` is too long.
+pub(super) fn read(bytes: &[u8], longest: usize) -> Read<(Value, usize)> {
+    let mut rest = Rest {
+        bytes,
+        at: 0,
+        longest,
+    };
     let value = rest.value(0)?;
     Ok((value, rest.at))
 }
@@ -181,6 +200,7 @@ pub(super) fn read(bytes: &[u8]) -> Read<(Value, usize)> {
 struct Rest<'b> {
     bytes: &'b [u8],
     at: usize,
+    longest: usize,
 }
 
 impl<'b> Rest<'b> {
@@ -193,6 +213,7 @@ impl<'b> Rest<'b> {
             b'+' | b',' | b'(' => text(line),
             b'-' => refusal(line),
             b'_' => Value::Nil,
+            b'?' => Value::TooLong,
             b'#' => Value::Int(i64::from(line == b"t")),
             _ => return Err(Unread::Foreign),
         })
@@ -204,6 +225,10 @@ impl<'b> Rest<'b> {
             return Ok(Value::Nil);
         };
         let end = self.at + length;
+        if length > self.longest {
+            // Its kind and the line's end stand before it, too.
+            return Err(Unread::TooLong(self.at - line.len() - 3..end + 2));
+        }
         let bytes = self.bytes.get(self.at..end).ok_or(Unread::Unfinished)?;
         match self.bytes.get(end..end + 2) {
             Some(b"\r\n") => self.at = end + 2,
@@ -292,8 +317,10 @@ mod tests {
 
     use super::*;
 
+    const MOST: usize = 1_000;
+
     fn whole(text: &str) -> Value {
-        let (value, length) = read(text.as_bytes()).unwrap();
+        let (value, length) = read(text.as_bytes(), MOST).unwrap();
         assert_eq!(length, text.len());
         value
     }
@@ -307,8 +334,8 @@ mod tests {
         let mut bytes = b"before".to_vec();
         let mut command = Command::of(&["SET", "key", "\u{e9}\r\n"]);
         command.add(&[12usize.into()]);
-        command.beginning(["PUT"]).write_to(&mut bytes);
-        let told = "before*4\r\n$3\r\nPUT\r\n$3\r\nkey\r\n$4\r\n\u{e9}\r\n\r\n$2\r\n12\r\n";
+        assert_eq!(command.write_to(&mut bytes), 1);
+        let told = "before*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$4\r\n\u{e9}\r\n\r\n$2\r\n12\r\n";
         assert_eq!(bytes, told.as_bytes());
     }
 
@@ -344,17 +371,30 @@ mod tests {
             assert_eq!(whole(told), value, "{told:?}");
         }
         let bytes = Value::Bytes(b"\xff".as_slice().into());
-        assert_eq!(read(b"$1\r\n\xff\r\n"), Ok((bytes, 7)));
+        assert_eq!(read(b"$1\r\n\xff\r\n", MOST), Ok((bytes, 7)));
     }
 
     #[test]
     fn what_has_not_come_whole_is_waited_for() {
         let told = "*3\r\n$2\r\nab\r\n:1\r\n|1\r\n+a\r\n+b\r\n-ERR no\r\n";
         for end in 0..told.len() {
-            assert_eq!(read(&told.as_bytes()[..end]), Err(Unread::Unfinished));
+            assert_eq!(read(&told.as_bytes()[..end], MOST), Err(Unread::Unfinished));
         }
         let followed = format!("{told}+OK\r\n");
-        assert_eq!(read(followed.as_bytes()).unwrap().1, told.len());
+        assert_eq!(read(followed.as_bytes(), MOST).unwrap().1, told.len());
+    }
+
+    #[test]
+    fn of_a_text_that_is_too_long_the_place_is_known_as_soon_as_its_length() {
+        let told = format!("*2\r\n$1001\r\n{}\r\n:7\r\n", "x".repeat(1_001));
+        let text = 4..told.len() - 4;
+        for end in [11, 500, told.len()] {
+            let read = read(&told.as_bytes()[..end], MOST);
+            assert_eq!(read, Err(Unread::TooLong(text.clone())));
+        }
+        let told = [&told.as_bytes()[..4], TOO_LONG, b":7\r\n"].concat();
+        let value = Value::List(vec![Value::TooLong, Value::Int(7)]);
+        assert_eq!(read(&told, MOST), Ok((value, told.len())));
     }
 
     #[test]
@@ -373,7 +413,11 @@ mod tests {
             "+a\rb",
             &deep,
         ] {
-            assert_eq!(read(told.as_bytes()), Err(Unread::Foreign), "{told:?}");
+            assert_eq!(
+                read(told.as_bytes(), MOST),
+                Err(Unread::Foreign),
+                "{told:?}"
+            );
         }
     }
 
@@ -388,7 +432,7 @@ mod tests {
 
         #[test]
         fn no_bytes_at_all_let_it_panic(bytes in "[*$:+~>%|=!,_#(\\-0-9a\r\n]{0,60}") {
-            read(bytes.as_bytes()).ok();
+            read(bytes.as_bytes(), MOST).ok();
         }
 
         #[test]
@@ -397,7 +441,7 @@ mod tests {
             let parts = texts.iter().map(|text| Part::Text(text));
             Command(parts.collect()).write_to(&mut bytes);
             let values = texts.iter().map(|text| said(text)).collect();
-            prop_assert_eq!(read(&bytes), Ok((Value::List(values), bytes.len())));
+            prop_assert_eq!(read(&bytes, MOST), Ok((Value::List(values), bytes.len())));
         }
     }
 }

@@ -22,6 +22,14 @@ pub(super) fn number_of(value: &Value) -> Option<i64> {
     }
 }
 
+/// The parts of a list of so many.
+pub(super) fn parts<const N: usize>(value: Value) -> Option<[Value; N]> {
+    match value {
+        Value::List(parts) => parts.try_into().ok(),
+        _ => None,
+    }
+}
+
 /// A stored payload.
 pub(super) fn payload_of(value: Value) -> Option<Arc<str>> {
     match value {

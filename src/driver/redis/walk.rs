@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::join_all;
 
 use super::RedisServer;
+use super::call::Call;
 use super::fault::Fault;
 use super::resp::{Command, Value};
 use super::scripts::SWEEP;
@@ -165,7 +166,11 @@ impl RedisServer {
 
     async fn remove_idle(&self, id: &SessionId, cutoff: Millis) -> Result<usize, Fault> {
         let key = self.key(id);
-        match self.nodes.run(&SWEEP.on(&key, &[cutoff.into()])).await {
+        match self
+            .nodes
+            .run(&Call::run(&SWEEP, &key, &[cutoff.into()]))
+            .await
+        {
             Ok(swept) => Ok(usize::from(number_of(&swept) == Some(1))),
             // A key of somebody else's.
             Err(Fault::Said(said)) if said.code == "WRONGTYPE" => Ok(0),

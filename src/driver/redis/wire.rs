@@ -23,7 +23,7 @@ pub(super) use self::socket::Socket;
 use self::socket::Waiter;
 use self::state::{Awake, Received, State};
 use super::fault::{Fault, answered};
-use super::resp::{Command, Value};
+use super::resp::{Outgoing, Value};
 use crate::driver::remote::Reason;
 use crate::event_loop::{self, Watched};
 use crate::worker::{self, Batch};
@@ -63,15 +63,11 @@ impl Wire {
         Ok(Wire(line))
     }
 
-    /// The server's answer. It stays asked when nobody waits for the answer any more.
-    pub(super) async fn ask(&self, command: &Command<'_>) -> Result<Value, Fault> {
-        self.ask_in_a_row(&[command]).await
-    }
-
-    /// The answer to the last of some commands, which nobody else's come between.
-    pub(super) async fn ask_in_a_row(&self, commands: &[&Command<'_>]) -> Result<Value, Fault> {
+    /// The server's answer, or the list of its answers to several commands, which nobody else's come between; one that is refused
+    /// lets it be a fault. It stays asked when nobody waits for the answer any more.
+    pub(super) async fn ask(&self, question: &impl Outgoing) -> Result<Value, Fault> {
         let line = self.0.clone();
-        let number = line.state().ask(commands)?;
+        let number = line.state().ask(question)?;
         line.clone().send();
         let answer = Answer { line, number };
         answer.await.map_err(Fault::Lost).and_then(answered)

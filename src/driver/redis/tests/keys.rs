@@ -116,6 +116,42 @@ fn what_is_no_session_is_an_error_and_stays() {
 }
 
 #[test]
+fn a_payload_that_is_far_too_large_is_refused_and_the_connection_goes_on() {
+    let place = Place::new();
+    if !place.is_available() {
+        return;
+    }
+    let mut client = place.client();
+    for (name, bytes) in [('l', BOUNDS.max_payload + 1), ('x', 32 << 20)] {
+        let fields = [
+            ("payload", "x".repeat(bytes)),
+            ("lastActivity", NOW.0.to_string()),
+        ];
+        client
+            .hset_multiple::<_, _, _, ()>(place.key(id(name)), &fields)
+            .unwrap();
+    }
+    let driver = place.driver();
+    wait(driver.create(&id('a'), &text("{}"), NOW)).unwrap();
+    let mut connections = || {
+        let connected: String = redis::cmd("CLIENT").arg("LIST").query(&mut client).unwrap();
+        connected
+            .lines()
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = connections();
+    for name in ['l', 'x', 'x'] {
+        let large = driver.visit(&id(name), NOW, Millis(0));
+        let beside = driver.visit(&id('a'), NOW, Millis(0));
+        assert_eq!(wait(large).unwrap_err().code(), Code::TooLarge, "{name}");
+        assert!(wait(beside).unwrap().is_some());
+    }
+    let after = connections();
+    assert!(before.iter().all(|connection| after.contains(connection)));
+}
+
+#[test]
 fn a_sweep_and_a_listing_meet_only_keys_of_their_own_prefix() {
     let place = Place::named("a*[b]?\\");
     if !place.is_available() {
@@ -193,14 +229,19 @@ fn scripts_that_a_server_does_not_know_are_sent_to_it() {
     }
     // A comment makes a script that no server has seen.
     let unique = format!("-- {}\nreturn 7", place.prefix);
-    let script = Script::new(Box::leak(unique.into_boxed_str()));
+    let script: &Script = Box::leak(Box::new(Script::new(Box::leak(unique.into_boxed_str()))));
     let server = server(&place.options(), BOUNDS).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
+    let alone = Call::run(script, &place.prefix, &[]);
+    let behind = Call::read_and_run(script, &place.prefix, &[]);
+    let nothing = || vec![Value::List(vec![Value::Nil, Value::Nil]), Value::Int(7)];
     for _ in 0..2 {
-        let given = runtime.block_on(server.run(&script.on(&place.prefix, &[])));
+        let given = runtime.block_on(server.run(&behind));
+        assert_eq!(given, Ok(Value::List(nothing())));
+        let given = runtime.block_on(server.run(&alone));
         assert_eq!(given, Ok(Value::Int(7)));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 
 use rustls::ClientConnection;
@@ -11,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::socket::Socket;
 use crate::driver::redis::fault::Fault;
-use crate::driver::redis::resp::{self, Command, Unread, Value};
+use crate::driver::redis::resp::{self, Outgoing, TOO_LONG, Unread, Value};
 use crate::driver::remote::Reason;
 
 /// Room for what comes in, at first, and when nothing is left of it.
@@ -40,7 +41,7 @@ pub(super) struct State {
     /// Somebody tries again to send it after a while.
     is_retrying: bool,
     incoming: Incoming,
-    /// Most bytes of one answer.
+    /// Most bytes of one answer, and of one text in it that is kept.
     longest: usize,
     /// By number.
     questions: Vec<Question>,
@@ -58,16 +59,26 @@ struct Incoming {
     bytes: Vec<u8>,
     from: usize,
     to: usize,
+    /// So many bytes are not kept when they come.
+    unwanted: usize,
 }
 
 enum Question {
     /// There is none of this number.
     None,
-    /// So many answers come before the one that counts; who asked waits for it.
-    Asked(usize, Option<Waker>),
-    /// Who asked does not want to know any more.
+    Asked(Waiting),
+    /// Who asked does not want to know any more. So many answers come before the last one.
     GivenUp(usize),
     Answered(Result<Value, Reason>),
+}
+
+/// What has come of a question so far.
+struct Waiting {
+    /// So many answers come before the last one.
+    before: usize,
+    earlier: Vec<Value>,
+    /// Who waits for all of them.
+    waker: Option<Waker>,
 }
 
 /// Those who are to be woken after one look at a connection.
@@ -91,15 +102,17 @@ impl State {
         self.unanswered.len()
     }
 
-    /// Puts commands among what goes out; gives the number of the question that they are.
-    pub(super) fn ask(&mut self, commands: &[&Command<'_>]) -> Result<usize, Fault> {
+    /// Puts a question among what goes out; gives its number.
+    pub(super) fn ask(&mut self, question: &impl Outgoing) -> Result<usize, Fault> {
         if let Some(reason) = &self.ended {
             return Err(Fault::Unsent(reason.clone()));
         }
-        for command in commands {
-            command.write_to(&mut self.outgoing);
-        }
-        let asked = Question::Asked(commands.len() - 1, None);
+        let commands = question.write_to(&mut self.outgoing);
+        let asked = Question::Asked(Waiting {
+            before: commands.saturating_sub(1),
+            earlier: Vec::new(),
+            waker: None,
+        });
         let number = match self.free.pop() {
             Some(number) => {
                 self.questions[number] = asked;
@@ -114,21 +127,21 @@ impl State {
         Ok(number)
     }
 
-    /// A question's answer, once.
+    /// A question's answer, once; of one of several commands, the list of theirs.
     pub(super) fn poll(
         &mut self,
         number: usize,
         context: &mut Context<'_>,
     ) -> Poll<Result<Value, Reason>> {
-        match std::mem::replace(&mut self.questions[number], Question::None) {
+        let question = &mut self.questions[number];
+        if let Question::Asked(waiting) = question {
+            waiting.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        match std::mem::replace(question, Question::None) {
             Question::Answered(answer) => Poll::Ready(answer),
-            Question::Asked(before, _) => {
-                let waker = Some(context.waker().clone());
-                self.questions[number] = Question::Asked(before, waker);
-                Poll::Pending
-            }
             other => {
-                self.questions[number] = other;
+                *question = other;
                 Poll::Pending
             }
         }
@@ -136,8 +149,8 @@ impl State {
 
     /// Nobody wants to know a question's answer any more; its number is another's, as soon as no answer can come.
     pub(super) fn leave(&mut self, number: usize) {
-        match self.questions[number] {
-            Question::Asked(before, _) => self.questions[number] = Question::GivenUp(before),
+        match &self.questions[number] {
+            Question::Asked(waiting) => self.questions[number] = Question::GivenUp(waiting.before),
             Question::GivenUp(_) => {}
             Question::Answered(_) | Question::None => {
                 self.questions[number] = Question::None;
@@ -210,7 +223,7 @@ impl State {
                 Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
                 Ok(some) => {
                     taken += some;
-                    self.incoming.to += some;
+                    self.incoming.take(some);
                     self.take_answers(awake)?;
                     // What comes next is told anew.
                     if some < length && self.tls.is_none() {
@@ -235,13 +248,14 @@ impl State {
             if self.unanswered.is_empty() && *first != resp::PUSH {
                 return Err(foreign());
             }
-            match resp::read(self.incoming.unread()) {
+            match resp::read(self.incoming.unread(), self.longest) {
                 Ok((value, length)) => {
                     self.incoming.forget(length);
                     if value != Value::Push {
                         self.answer(value, awake)?;
                     }
                 }
+                Err(Unread::TooLong(text)) => self.incoming.leave_out(&text),
                 Err(Unread::Unfinished) if self.incoming.unread().len() <= self.longest => break,
                 Err(_) => return Err(foreign()),
             }
@@ -253,13 +267,19 @@ impl State {
     fn answer(&mut self, value: Value, awake: &mut Awake) -> io::Result<()> {
         let number = *self.unanswered.front().ok_or_else(foreign)?;
         match &mut self.questions[number] {
-            Question::Asked(before, _) | Question::GivenUp(before) if *before > 0 => {
+            Question::Asked(waiting) if waiting.before > 0 => {
+                waiting.before -= 1;
+                waiting.earlier.push(value);
+                return Ok(());
+            }
+            Question::GivenUp(before) if *before > 0 => {
                 *before -= 1;
                 return Ok(());
             }
-            Question::Asked(_, waker) => {
-                awake.extend(waker.take());
-                self.questions[number] = Question::Answered(Ok(value));
+            Question::Asked(waiting) => {
+                awake.extend(waiting.waker.take());
+                let answer = together(std::mem::take(&mut waiting.earlier), value);
+                self.questions[number] = Question::Answered(Ok(answer));
             }
             question => {
                 *question = Question::None;
@@ -278,9 +298,9 @@ impl State {
         for number in self.unanswered.drain(..) {
             let question = &mut self.questions[number];
             match std::mem::replace(question, Question::None) {
-                Question::Asked(_, waker) => {
+                Question::Asked(waiting) => {
                     *question = Question::Answered(Err(reason.clone()));
-                    awake.extend(waker);
+                    awake.extend(waiting.waker);
                 }
                 _ => self.free.push(number),
             }
@@ -291,6 +311,15 @@ impl State {
         self.ended = Some(reason);
         awake
     }
+}
+
+/// The answer to a question of which these are the answers.
+fn together(mut earlier: Vec<Value>, last: Value) -> Value {
+    if earlier.is_empty() {
+        return last;
+    }
+    earlier.push(last);
+    Value::List(earlier)
 }
 
 fn foreign() -> io::Error {
@@ -336,6 +365,28 @@ impl Incoming {
 
     fn unread(&self) -> &[u8] {
         &self.bytes[self.from..self.to]
+    }
+
+    /// So many bytes have come into the room.
+    fn take(&mut self, some: usize) {
+        let unwanted = self.unwanted.min(some);
+        self.unwanted -= unwanted;
+        let end = self.to + some;
+        if unwanted > 0 {
+            self.bytes.copy_within(self.to + unwanted..end, self.to);
+        }
+        self.to = end - unwanted;
+    }
+
+    /// Lets a few bytes stand for a text that is too long, which may not have come to its end.
+    fn leave_out(&mut self, text: &Range<usize>) {
+        let (from, end) = (self.from + text.start, self.from + text.end);
+        let come = end.min(self.to);
+        let after = from + TOO_LONG.len();
+        self.bytes[from..after].copy_from_slice(TOO_LONG);
+        self.bytes.copy_within(come..self.to, after);
+        self.to -= come - after;
+        self.unwanted = end - come;
     }
 
     fn forget(&mut self, length: usize) {

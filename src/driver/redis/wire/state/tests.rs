@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixStream;
 
 use super::*;
+use crate::driver::redis::resp::Command;
 
 /// Most bytes of an answer.
 const LONGEST: usize = 1 << 20;
@@ -12,6 +13,16 @@ struct Place {
     state: State,
     socket: Socket,
     server: UnixStream,
+}
+
+/// Commands by their names.
+struct InARow<'t>(&'t [&'t str]);
+
+impl Outgoing for InARow<'_> {
+    fn write_to(&self, bytes: &mut Vec<u8>) -> usize {
+        let write = |name| Command::of(&[name]).write_to(bytes);
+        self.0.iter().copied().map(write).sum()
+    }
 }
 
 impl Place {
@@ -27,10 +38,7 @@ impl Place {
     }
 
     fn ask(&mut self, commands: &[&str]) -> usize {
-        let commands: Vec<_> = commands.iter().map(|name| Command::of(&[name])).collect();
-        self.state
-            .ask(&commands.iter().collect::<Vec<_>>())
-            .unwrap()
+        self.state.ask(&InARow(commands)).unwrap()
     }
 
     /// The server says something, and it is read.
@@ -105,7 +113,7 @@ fn an_answer_that_nobody_waits_for_is_nobody_elses() {
 }
 
 #[test]
-fn of_commands_in_a_row_the_last_ones_answer_counts() {
+fn commands_in_a_row_are_answered_by_the_list_of_their_answers() {
     let mut place = Place::new();
     let (given_up, row, alone) = (
         place.ask(&["A", "B"]),
@@ -116,7 +124,8 @@ fn of_commands_in_a_row_the_last_ones_answer_counts() {
     place.say(":1\r\n:2\r\n:3\r\n").unwrap();
     assert_eq!(place.answer(row), None);
     place.say(":4\r\n:5\r\n").unwrap();
-    assert_eq!(place.answer(row), number(4));
+    let both = Value::List(vec![Value::Int(3), Value::Int(4)]);
+    assert_eq!(place.answer(row), Some(Ok(both)));
     assert_eq!(place.answer(alone), number(5));
 }
 
@@ -149,10 +158,7 @@ fn when_the_connection_ends_who_waits_is_told_and_nothing_more_is_asked() {
     let reason = Reason::of_io(&ErrorKind::ConnectionReset.into());
     assert_eq!(place.state.end(reason.clone()).len(), 1);
     assert_eq!(place.answer(asked), Some(Err(reason.clone())));
-    assert_eq!(
-        place.state.ask(&[&Command::of(&["C"])]),
-        Err(Fault::Unsent(reason))
-    );
+    assert_eq!(place.state.ask(&InARow(&["C"])), Err(Fault::Unsent(reason)));
     assert_eq!(place.state.unanswered(), 0);
 }
 
@@ -201,6 +207,26 @@ fn a_long_answer_is_read_and_its_room_given_back() {
     }
     assert_eq!(place.answer(asked), Some(Ok(Value::Text(long.into()))));
     assert!(place.state.incoming.bytes.len() <= ROOM);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_left_out_in_whatever_pieces_it_comes_and_takes_no_room() {
+    let long = format!(
+        "*2\r\n${}\r\n{}\r\n:7\r\n:8\r\n",
+        LONGEST + 1,
+        "x".repeat(LONGEST + 1)
+    );
+    for piece in [1_000, ROOM, ROOM + 1] {
+        let mut place = Place::new();
+        let (asked, next) = (place.ask(&["A"]), place.ask(&["B"]));
+        for piece in long.as_bytes().chunks(piece) {
+            place.say(std::str::from_utf8(piece).unwrap()).unwrap();
+        }
+        let told = Value::List(vec![Value::TooLong, Value::Int(7)]);
+        assert_eq!(place.answer(asked), Some(Ok(told)));
+        assert_eq!(place.answer(next), number(8));
+        assert!(place.state.incoming.bytes.len() <= ROOM);
+    }
 }
 
 #[test]
