@@ -49,6 +49,57 @@ pub enum Clock {
     Manual(Rc<Cell<Millis>>),
 }
 
+/// How this thread tells the time.
+#[derive(Clone, Copy)]
+enum Present {
+    /// By a look at the clock, each time.
+    Runs,
+    /// It stands still from the next look on.
+    Next,
+    /// It stands still.
+    Still(Instant),
+}
+
+thread_local! {
+    static PRESENT: Cell<Present> = const { Cell::new(Present::Runs) };
+}
+
+/// The present instant, by the clock that only runs forwards.
+pub fn instant() -> Instant {
+    let present = PRESENT.get();
+    if let Present::Still(instant) = present {
+        return instant;
+    }
+    let instant = Instant::now();
+    if matches!(present, Present::Next) {
+        PRESENT.set(Present::Still(instant));
+    }
+    instant
+}
+
+/// Does `work`, for which time stands still from its first look at the clock on: a request looks fifteen times, which takes as long as
+/// to verify its cookie. For what never waits.
+pub fn at_one_instant<T>(work: impl FnOnce() -> T) -> T {
+    struct Within(Present);
+    impl Drop for Within {
+        fn drop(&mut self) {
+            PRESENT.set(self.0);
+        }
+    }
+    let _within = Within(match PRESENT.replace(Present::Next) {
+        Present::Runs => Present::Runs,
+        Present::Next | Present::Still(_) => Present::Next,
+    });
+    work()
+}
+
+/// Lets time go on, since something has been done that may have taken long.
+pub fn look_again() {
+    if let Present::Still(_) = PRESENT.get() {
+        PRESENT.set(Present::Next);
+    }
+}
+
 /// When the process first asked for the time, by the clock that only runs forwards.
 static STARTED: OnceLock<Instant> = OnceLock::new();
 /// How far the system's clock has ever been ahead of that one. Units: milliseconds.
@@ -60,7 +111,8 @@ static LOOKED: AtomicI64 = AtomicI64::new(i64::MIN);
 /// asks for the time a dozen times.
 fn system_time() -> Millis {
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let running = millis(STARTED.get_or_init(Instant::now).elapsed());
+    let instant = instant();
+    let running = millis(instant.saturating_duration_since(*STARTED.get_or_init(|| instant)));
     if LOOKED.load(Ordering::Acquire) != running {
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -106,6 +158,27 @@ mod tests {
         let clock = Clock::System;
         let first = clock.now();
         assert!(clock.now() >= first);
+    }
+
+    #[test]
+    fn time_stands_still_from_the_first_look_on_until_it_may_have_taken_long() {
+        let pass = || std::thread::sleep(Duration::from_millis(2));
+        at_one_instant(|| {
+            let (first, now) = (instant(), Clock::System.now());
+            pass();
+            assert_eq!((instant(), Clock::System.now()), (first, now));
+            look_again();
+            let second = instant();
+            assert!(second > first && Clock::System.now() > now);
+            let within = at_one_instant(|| {
+                pass();
+                instant()
+            });
+            assert!(within > second && instant() >= within);
+        });
+        let after = instant();
+        pass();
+        assert!(instant() > after);
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod worker;
 pub mod clock;
 pub mod config;
 pub mod contest;
+pub mod digits;
 pub mod error;
 pub mod event_loop;
 pub mod panics;

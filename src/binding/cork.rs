@@ -20,6 +20,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use super::js::Scope;
+use crate::clock;
 use crate::contest::Contest;
 use crate::panics::point;
 
@@ -76,7 +77,7 @@ impl Corked {
 
     /// Holds back what is written to a socket from now on; gives whether it does.
     fn cork(&mut self, socket: i32) -> bool {
-        let now = Instant::now();
+        let now = clock::instant();
         let is_due = |since: Instant| now.duration_since(since) >= LONGEST;
         if self.sockets.len() >= MOST || self.since.is_some_and(is_due) {
             self.uncork();

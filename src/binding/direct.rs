@@ -16,6 +16,7 @@ use napi_derive::napi;
 
 use super::js::{Js, Scope, Text};
 use super::{cork, opening, operations, session};
+use crate::clock;
 
 /// Most arguments that one of them takes.
 const MOST: usize = 6;
@@ -146,7 +147,7 @@ fn answer(
     let scope = Scope(env);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let given = arguments(scope, info)?;
-        function(scope, given)
+        clock::at_one_instant(|| function(scope, given))
     }));
     match outcome {
         Ok(Some(outcome)) => return outcome.0,

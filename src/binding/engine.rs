@@ -237,9 +237,14 @@ impl Engine {
 
     /// Begins an operation: its reply if it is at hand, or the number under which it goes on. What it asks of servers goes out
     /// with `worker::send`.
+    #[inline]
     pub fn begin(&self, operation: impl Future<Output = Reply> + 'static) -> Reply {
+        self.begin_boxed(Box::pin(operation))
+    }
+
+    fn begin_boxed(&self, operation: Operation) -> Reply {
         let number = self.operations.borrow_mut().reserve(&self.ready);
-        match self.advance(number, Box::pin(operation)) {
+        match self.advance(number, operation) {
             Some(reply) => {
                 self.operations.borrow_mut().release(number);
                 reply

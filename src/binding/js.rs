@@ -12,6 +12,7 @@ use std::ptr;
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, ValidateNapiValue};
 use napi::{ValueType, sys};
 
+use crate::clock;
 use crate::session::Thrown;
 
 /// A value of the running call. Null stands for `undefined`.
@@ -359,6 +360,8 @@ impl Scope {
 
     /// Calls `function` with `undefined` as `this`.
     pub fn call(self, function: Js, arguments: &[Js]) -> Result<Js, Thrown> {
+        // It may take as long as it likes.
+        clock::look_again();
         let this = self.undefined()?.0;
         let arguments: smallargs::Args = smallargs::collect(arguments, this);
         Ok(Js(give!(ptr::null_mut(), |out| sys::napi_call_function(

@@ -1,5 +1,7 @@
 //! The live half of the attributes, in V8.
 
+use std::sync::Arc;
+
 use napi::ValueType;
 
 use super::js::{Js, Scope};
@@ -113,10 +115,13 @@ impl Live for JsLive<'_> {
         Ok(self.scope.number_of(*value))
     }
 
-    fn text_of(&self, value: &Js) -> Option<String> {
+    fn text_of(&self, value: &Js) -> Option<Arc<str>> {
         match self.scope.type_of(*value).ok()? {
-            ValueType::Null => Some("null".to_owned()),
-            ValueType::Boolean => self.scope.boolean_of(*value).map(|value| value.to_string()),
+            ValueType::Null => Some("null".into()),
+            ValueType::Boolean => self
+                .scope
+                .boolean_of(*value)
+                .map(|value| if value { "true" } else { "false" }.into()),
             ValueType::Number => self.scope.number_of(*value).and_then(integer_text),
             // A long string is copied once, by `JSON.stringify`.
             ValueType::String => {

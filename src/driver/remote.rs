@@ -177,10 +177,12 @@ impl<S: Server> Remote<S> {
 
     /// Lets a call run, here or on the pool. It goes on when nobody waits for its answer any more, but not past its limit: what a
     /// server has begun to do is not undone by looking away.
-    fn ask<T: Send + 'static>(
+    /// Asks the server. The call is made where it then stays: most of it is room, and to move it takes as long as to allocate it.
+    #[inline]
+    fn ask<T: Send + 'static, F: Future<Output = Outcome<T>> + Send>(
         &self,
         does: Does,
-        call: impl Future<Output = Outcome<T>> + Send + 'static,
+        call: impl FnOnce() -> F + Send + 'static,
     ) -> Answer<T> {
         let Some(place) = Place::take(&self.calls) else {
             let full = format!("{} has too much to do", S::NAME);
@@ -191,17 +193,17 @@ impl<S: Server> Remote<S> {
             Does::Write => self.bounds.write_patience.duration(),
             Does::Sweep | Does::Scan => LONG_PATIENCE,
         };
-        let done = move |outcome| {
+        let call = move || async move {
+            let outcome = call().await;
             drop(place);
             point("worker");
             outcome
         };
-        let call = call.map(done);
         if S::IS_ASKED_IN_PLACE && event_loop::is_there() {
-            let asked = worker::in_place(patience, Box::pin(call));
+            let asked = worker::in_place(patience, Box::pin(call()));
             return Answer::later(asked.map(move |asked| Self::told(does, asked)));
         }
-        let asked = worker::spawn(patience, call);
+        let asked = worker::spawn(patience, call());
         Answer::later(asked.map(move |asked| Self::told(does, asked)))
     }
 
@@ -306,7 +308,7 @@ fn in_doubt<T>() -> Outcome<T> {
 impl<S: Server> Driver for Remote<S> {
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>> {
         let (server, id, bounds) = (self.server.clone(), *id, self.bounds);
-        self.ask(Does::Read, async move {
+        self.ask(Does::Read, move || async move {
             let (record, _) = again(|| server.load(&id, bounds.max_payload)).await;
             let is_live =
                 |record: &Record| !is_idle(record.last_activity, now, bounds.idle_timeout);
@@ -321,7 +323,7 @@ impl<S: Server> Driver for Remote<S> {
             live_from: now - bounds.idle_timeout,
             due_to: now - interval,
         };
-        self.ask(Does::Read, async move {
+        self.ask(Does::Read, move || async move {
             let (visited, _) = again(|| server.visit(&id, bounds.max_payload, visit)).await;
             let is_live = |visited: &Visited| {
                 !is_idle(visited.record.last_activity, now, bounds.idle_timeout)
@@ -335,7 +337,7 @@ impl<S: Server> Driver for Remote<S> {
             return Answer::now(Err(error));
         }
         let (server, id, payload) = (self.server.clone(), *id, payload.clone());
-        self.ask(Does::Write, async move {
+        self.ask(Does::Write, move || async move {
             match again(|| server.create(&id, &payload, now)).await {
                 (Ok(Created::Exists), true) => {
                     let stored = Box::pin(server.load(&id, usize::MAX)).await?;
@@ -362,7 +364,7 @@ impl<S: Server> Driver for Remote<S> {
         }
         let (server, id) = (self.server.clone(), *id);
         let (expected, payload) = (expected.clone(), payload.clone());
-        self.ask(Does::Write, async move {
+        self.ask(Does::Write, move || async move {
             match again(|| server.replace(&id, &expected, &payload, now)).await {
                 (Ok(Replaced::Conflict(stored)), true) if stored == payload => {
                     // Another request may have written the same from the same base; hardly in the same millisecond.
@@ -384,7 +386,7 @@ impl<S: Server> Driver for Remote<S> {
 
     fn remove(&self, id: &SessionId, expected: &Arc<str>) -> Answer<Removed> {
         let (server, id, expected) = (self.server.clone(), *id, expected.clone());
-        self.ask(Does::Write, async move {
+        self.ask(Does::Write, move || async move {
             match again(|| server.remove(&id, &expected)).await {
                 (Ok(Removed::Gone), true) => Ok(Removed::Removed),
                 (outcome, _) => outcome,
@@ -394,29 +396,28 @@ impl<S: Server> Driver for Remote<S> {
 
     fn touch(&self, id: &SessionId, now: Millis) -> Answer<Touched> {
         let (server, id) = (self.server.clone(), *id);
-        self.ask(Does::Write, async move {
+        self.ask(Does::Write, move || async move {
             again(|| server.touch(&id, now)).await.0
         })
     }
 
     fn destroy(&self, id: &SessionId) -> Answer<()> {
         let (server, id) = (self.server.clone(), *id);
-        self.ask(
-            Does::Write,
-            async move { again(|| server.destroy(&id)).await.0 },
-        )
+        self.ask(Does::Write, move || async move {
+            again(|| server.destroy(&id)).await.0
+        })
     }
 
     fn sweep(&self, cutoff: Millis, limit: usize) -> Answer<Sweep> {
         let server = self.server.clone();
-        self.ask(Does::Sweep, async move {
+        self.ask(Does::Sweep, move || async move {
             server.sweep(cutoff, limit.max(1)).await
         })
     }
 
     fn scan(&self, after: Option<&Cursor>, limit: usize) -> Answer<Page> {
         let (server, after) = (self.server.clone(), after.cloned());
-        self.ask(Does::Scan, async move {
+        self.ask(Does::Scan, move || async move {
             let call = || server.scan(after.as_deref(), limit.max(1));
             again(call).await.0
         })
@@ -434,7 +435,7 @@ impl<S: Server> Driver for Remote<S> {
         now: Millis,
     ) -> Answer<Acquired> {
         let (server, id) = (self.server.clone(), *id);
-        self.ask(Does::Write, async move {
+        self.ask(Does::Write, move || async move {
             match again(|| server.acquire(&id, owner, lease, now)).await {
                 // Whether it was kept or is new cannot be told, and new is the safe side.
                 (Ok(Acquired::Kept), true) => Ok(Acquired::Granted),
@@ -445,7 +446,7 @@ impl<S: Server> Driver for Remote<S> {
 
     fn release(&self, id: &SessionId, owner: Owner) -> Answer<()> {
         let (server, id) = (self.server.clone(), *id);
-        self.ask(Does::Write, async move {
+        self.ask(Does::Write, move || async move {
             again(|| server.release(&id, owner)).await.0
         })
     }

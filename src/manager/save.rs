@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Backing, Manager, Stats};
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::driver::{Answer, Touched};
 use crate::error::{Code, Error, Result};
 use crate::panics::{caught, point};
@@ -83,6 +83,8 @@ impl Manager {
     ) -> Result<Plan, (Unsavable, Error)> {
         let planned = caught(|| {
             point("plan");
+            // JavaScript's getters may run.
+            clock::look_again();
             session.plan(live, self.config.max_depth, moment)
         });
         let plan = planned.unwrap_or_else(|_| {

@@ -393,7 +393,7 @@ impl Attributes {
             return false;
         };
         let mut state = self.state.borrow_mut();
-        state.keep(name, Holds::Text(Arc::from(text)));
+        state.keep(name, Holds::Text(text));
         true
     }
 

@@ -3,6 +3,7 @@
 //! Applying a change is a pure function of it and a text. Who applies it when is the manager's matter.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use smallvec::smallvec;
 
@@ -17,9 +18,9 @@ use super::tree::{Members, Node};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// The path has this value, whatever is there.
-    Put { path: Path, value: String },
+    Put { path: Path, value: Arc<str> },
     /// The path has this value unless there is one that JavaScript calls true.
-    Offer { path: Path, value: String },
+    Offer { path: Path, value: Arc<str> },
     /// The path is no more.
     Forget { path: Path },
     /// Flash data is no more, nor its key in the list, if its value is the one that was loaded.
@@ -72,7 +73,7 @@ impl Change {
         };
         let put = |member: text::Member| Step::Put {
             path: smallvec![Name::quoted(&text[member.key])],
-            value: text[member.value].to_owned(),
+            value: text[member.value].into(),
         };
         Change {
             steps: members.into_iter().map(put).collect(),

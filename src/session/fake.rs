@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::live::{Kind, Live, Thrown};
 use super::text::{self, Root};
@@ -172,10 +173,10 @@ impl Live for FakeLive {
         })
     }
 
-    fn text_of(&self, value: &Fake) -> Option<String> {
+    fn text_of(&self, value: &Fake) -> Option<Arc<str>> {
         match value {
-            Fake::Scalar(text) => Some(text.clone()),
-            Fake::Text(text) => Some(text::quote(text)),
+            Fake::Scalar(text) => Some(text.as_str().into()),
+            Fake::Text(text) => Some(text::quote(text).into()),
             Fake::Undefined | Fake::Object(_) | Fake::Array(_) => None,
         }
     }

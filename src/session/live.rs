@@ -2,7 +2,10 @@
 //!
 //! A small trait, so that the rules above it run, and are tested, without Node.
 
+use std::sync::Arc;
+
 use super::text;
+use crate::digits::Digits;
 
 /// JavaScript threw while the engine was asking it something; the exception waits on the JavaScript side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ pub trait Live {
 
     /// The JSON text of `value`, as `JSON.stringify` writes it, of one that nothing can change and whose text is known without
     /// asking.
-    fn text_of(&self, value: &Self::Value) -> Option<String>;
+    fn text_of(&self, value: &Self::Value) -> Option<Arc<str>>;
 
     /// Throws a `TypeError`.
     fn refuse(&self, message: &str) -> Thrown;
@@ -86,17 +89,17 @@ pub trait Live {
 }
 
 /// The JSON text of a number that JavaScript writes as an integer, digit by digit.
-pub fn integer_text(number: f64) -> Option<String> {
+pub fn integer_text(number: f64) -> Option<Arc<str>> {
     /// The largest of those of which each is told from the next.
     const MOST: f64 = 9_007_199_254_740_991.0;
     let is_integer = number.trunc() == number && number.abs() <= MOST;
     let is_plain = is_integer && !(number == 0.0 && number.is_sign_negative());
-    is_plain.then(|| (number as i64).to_string())
+    is_plain.then(|| Digits::of(number as i64).as_str().into())
 }
 
 /// The JSON text of a string; of one that had lone surrogates it is not known any more.
-pub fn string_text(string: &str) -> Option<String> {
-    (!string.contains('\u{fffd}')).then(|| text::quote(string))
+pub fn string_text(string: &str) -> Option<Arc<str>> {
+    (!string.contains('\u{fffd}')).then(|| text::quote(string).into())
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub(super) struct Op {
 /// All that was done, without what later acts made meaningless.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Recorded {
-    pub(super) ops: Vec<Op>,
+    pub(super) ops: SmallVec<[Op; 1]>,
     /// Everything that was stored before goes first.
     pub(super) cleared: bool,
     /// How many acts are kept before they are tidied again.
@@ -136,7 +136,7 @@ impl Recorded {
     fn unite(&mut self) {
         let mut put: HashSet<Path> = HashSet::new();
         let mut adding: HashMap<Path, usize> = HashMap::new();
-        let mut kept: Vec<Op> = Vec::with_capacity(self.ops.len());
+        let mut kept: SmallVec<[Op; 1]> = SmallVec::with_capacity(self.ops.len());
         for op in self.ops.drain(..) {
             if is_within(&op.path, |outer| put.contains(outer)) {
                 continue;

@@ -59,7 +59,7 @@ impl Snapshot {
     pub fn append(&mut self, name: &str, value: &str) {
         let path = recorded::top(name);
         self.base = self.base.with_last((&path[0].quoted, value));
-        let value = value.to_owned();
+        let value = value.into();
         self.change.steps.push(Step::Offer { path, value });
     }
 

@@ -37,7 +37,7 @@ impl State {
         let mut ops = take(&mut self.recorded).ops;
         let step = |put: &Put| {
             let Op { path, act } = take(ops.get_mut(put.act)?);
-            let value = put.text.to_string();
+            let value = put.text.clone();
             Some(match act {
                 Act::Offer => Step::Offer { path, value },
                 _ => Step::Put { path, value },

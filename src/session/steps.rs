@@ -198,14 +198,13 @@ impl<L: Live> Evidence<'_, L> {
                 (None, _) => ops.iter().map(|op| removal(op)).collect(),
             });
         };
-        let value = || now.to_owned();
         match (ops, base) {
             ([], None) => return Ok(vec![in_place(path, Some(now), false)]),
             ([], Some(base)) => return Ok(differences(path, &self.canonical(base)?, now)),
             ([op], _) if op.path.len() == 1 && op.act == Act::Put => {
                 return Ok(vec![Step::Put {
                     path,
-                    value: value(),
+                    value: now.into(),
                 }]);
             }
             _ => {}
@@ -262,8 +261,14 @@ fn replay(key: &str, now: &str, ops: &[&Op]) -> Vec<Step> {
         let mut found = members.at(&path);
         let value = found.as_ref().map(|node| node.as_text().into_owned());
         Some(match (&op.act, value) {
-            (Act::Put, Some(value)) => Step::Put { path, value },
-            (Act::Offer, Some(value)) => Step::Offer { path, value },
+            (Act::Put, Some(value)) => Step::Put {
+                path,
+                value: value.into(),
+            },
+            (Act::Offer, Some(value)) => Step::Offer {
+                path,
+                value: value.into(),
+            },
             (Act::Increment(by), _) if *by == 0.0 => return None,
             (Act::Increment(by), Some(computed)) => Step::Increment {
                 path,

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::{lock, pool};
+use crate::clock;
 use crate::error::Result;
 
 /// Longer than any process lives; what is longer ends by then.
@@ -65,7 +66,7 @@ impl Limit {
     pub fn new(length: Duration) -> Result<Self> {
         let pool = pool()?;
         let list = List::of(length.min(FOREVER));
-        let until = Instant::now() + list.length;
+        let until = clock::instant() + list.length;
         let (number, is_watched) = lock(&list.times).begin(until);
         if !is_watched {
             pool.spawn(watch(list.clone()));

@@ -125,7 +125,7 @@ impl Live for Scalars {
         })
     }
 
-    fn text_of(&self, value: &Value) -> Option<String> {
+    fn text_of(&self, value: &Value) -> Option<Arc<str>> {
         match value {
             Value::Text(text) => string_text(text),
             Value::Number(number) => integer_text(*number),

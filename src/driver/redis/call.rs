@@ -6,11 +6,48 @@ use smallvec::SmallVec;
 
 use super::resp::{self, Outgoing, Part, Value};
 use super::scripts::Script;
+use crate::session_id::SessionId;
+
+/// A key, in the pieces that make it up: no request has to put them together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<'t> {
+    prefix: &'t str,
+    is_lease: bool,
+    id: &'t SessionId,
+}
+
+impl<'t> Key<'t> {
+    /// The key of a record.
+    pub(super) fn of_record(prefix: &'t str, id: &'t SessionId) -> Self {
+        Key {
+            prefix,
+            is_lease: false,
+            id,
+        }
+    }
+
+    /// The key of a lease.
+    pub(super) fn of_lease(prefix: &'t str, id: &'t SessionId) -> Self {
+        Key {
+            is_lease: true,
+            ..Self::of_record(prefix, id)
+        }
+    }
+
+    fn pieces(&self) -> [&str; 3] {
+        let middle = if self.is_lease { "lock:" } else { "" };
+        [self.prefix, middle, self.id.as_str()]
+    }
+
+    pub(super) fn whole(&self) -> String {
+        self.pieces().concat()
+    }
+}
 
 /// What is asked about one key.
 #[derive(Debug)]
 pub(super) struct Call<'t> {
-    pub(super) key: &'t str,
+    pub(super) key: Key<'t>,
     /// Payload and last activity are read, before a script runs.
     is_read: bool,
     script: Option<&'static Script>,
@@ -36,7 +73,7 @@ pub(super) struct Formed<'c, 't> {
 
 impl<'t> Call<'t> {
     /// Gives payload and last activity, each nil where it is not there.
-    pub(super) fn read(key: &'t str) -> Self {
+    pub(super) fn read(key: Key<'t>) -> Self {
         Call {
             key,
             is_read: true,
@@ -46,7 +83,7 @@ impl<'t> Call<'t> {
     }
 
     /// Gives what the script gives.
-    pub(super) fn run(script: &'static Script, key: &'t str, arguments: &[Part<'t>]) -> Self {
+    pub(super) fn run(script: &'static Script, key: Key<'t>, arguments: &[Part<'t>]) -> Self {
         Call {
             key,
             is_read: false,
@@ -58,7 +95,7 @@ impl<'t> Call<'t> {
     /// Gives a list of what was there before, as `read` does, and what the script gives.
     pub(super) fn read_and_run(
         script: &'static Script,
-        key: &'t str,
+        key: Key<'t>,
         arguments: &[Part<'t>],
     ) -> Self {
         Call {
@@ -109,7 +146,7 @@ impl Formed<'_, '_> {
 
     fn write_read(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(b"*4\r\n$5\r\nHMGET\r\n");
-        resp::write_text(bytes, self.call.key);
+        resp::write_pieces(bytes, &self.call.key.pieces());
         bytes.extend_from_slice(b"$7\r\npayload\r\n$12\r\nlastActivity\r\n");
     }
 
@@ -125,7 +162,7 @@ impl Formed<'_, '_> {
         }
         // So many keys.
         resp::write_text(bytes, "1");
-        resp::write_text(bytes, key);
+        resp::write_pieces(bytes, &key.pieces());
         for argument in arguments {
             argument.write_to(bytes);
         }
@@ -150,9 +187,20 @@ mod tests {
     use super::*;
 
     static SCRIPT: Script = Script::new("return 1");
-    const READ: &str = "*4\r\n$5\r\nHMGET\r\n$1\r\nk\r\n$7\r\npayload\r\n$12\r\nlastActivity\r\n";
-    const RUN: &str = "*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$1\r\nk\r\n$2\r\n-7\r\n";
+    const KEY: &str = "$41\r\nk0123456789012345678901234567890123456789\r\n";
     const ASKING: &str = "*1\r\n$6\r\nASKING\r\n";
+
+    fn id() -> SessionId {
+        SessionId::parse(&"0123456789".repeat(4)).unwrap()
+    }
+
+    fn read() -> String {
+        format!("*4\r\n$5\r\nHMGET\r\n{KEY}$7\r\npayload\r\n$12\r\nlastActivity\r\n")
+    }
+
+    fn run() -> String {
+        format!("*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n{KEY}$2\r\n-7\r\n")
+    }
 
     fn written(formed: &Formed<'_, '_>) -> (String, usize) {
         let mut bytes = Vec::new();
@@ -162,37 +210,47 @@ mod tests {
 
     #[test]
     fn a_key_is_read_and_then_a_script_is_run_on_it() {
-        let arguments = [Part::Number(-7)];
-        let both = Call::read_and_run(&SCRIPT, "k", &arguments);
-        let text = both.in_form(Form::Text);
-        assert_eq!(written(&text), ([READ, RUN].concat(), 2));
-        let run = Call::run(&SCRIPT, "k", &arguments);
-        assert_eq!(written(&run.in_form(Form::Text)), (RUN.to_owned(), 1));
-        let read = Call::read("k");
-        assert_eq!(written(&read.in_form(Form::Digest)), (READ.to_owned(), 1));
+        let (id, arguments) = (id(), [Part::Number(-7)]);
+        let key = Key::of_record("k", &id);
+        let both = Call::read_and_run(&SCRIPT, key, &arguments);
+        assert_eq!(written(&both.in_form(Form::Text)), (read() + &run(), 2));
+        let alone = Call::run(&SCRIPT, key, &arguments);
+        assert_eq!(written(&alone.in_form(Form::Text)), (run(), 1));
+        let alone = Call::read(key);
+        assert_eq!(written(&alone.in_form(Form::Digest)), (read(), 1));
     }
 
     #[test]
     fn a_script_is_known_by_its_digest() {
-        let run = Call::run(&SCRIPT, "k", &[]);
+        let id = id();
+        let alone = Call::run(&SCRIPT, Key::of_record("k", &id), &[]);
         // SHA-1 of the text.
         let digest = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
-        let told = format!("*4\r\n$7\r\nEVALSHA\r\n$40\r\n{digest}\r\n$1\r\n1\r\n$1\r\nk\r\n");
-        assert_eq!(written(&run.in_form(Form::Digest)), (told, 1));
+        let told = format!("*4\r\n$7\r\nEVALSHA\r\n$40\r\n{digest}\r\n$1\r\n1\r\n{KEY}");
+        assert_eq!(written(&alone.in_form(Form::Digest)), (told, 1));
     }
 
     #[test]
     fn a_server_that_takes_a_slot_over_is_asked_for_each_command_and_its_consent_is_no_answer() {
-        let arguments = [Part::Number(-7)];
-        let both = Call::read_and_run(&SCRIPT, "k", &arguments);
+        let (id, arguments) = (id(), [Part::Number(-7)]);
+        let key = Key::of_record("k", &id);
+        let both = Call::read_and_run(&SCRIPT, key, &arguments);
         let asking = both.in_form(Form::Text).asking();
-        assert_eq!(written(&asking), ([ASKING, READ, ASKING, RUN].concat(), 4));
-        let [ok, read, ran] = [9, 1, 2].map(Value::Int);
-        let all = vec![ok.clone(), read.clone(), ok.clone(), ran.clone()];
-        let own = Value::List(vec![read.clone(), ran]);
+        let told = [ASKING, &read(), ASKING, &run()].concat();
+        assert_eq!(written(&asking), (told, 4));
+        let [ok, found, ran] = [9, 1, 2].map(Value::Int);
+        let all = vec![ok.clone(), found.clone(), ok.clone(), ran.clone()];
+        let own = Value::List(vec![found.clone(), ran]);
         assert_eq!(asking.essence(Value::List(all)), own);
-        let alone = Call::read("k");
+        let alone = Call::read(key);
         let asking = alone.in_form(Form::Text).asking();
-        assert_eq!(asking.essence(Value::List(vec![ok, read.clone()])), read);
+        assert_eq!(asking.essence(Value::List(vec![ok, found.clone()])), found);
+    }
+
+    #[test]
+    fn the_key_of_a_lease_is_another_than_that_of_its_record() {
+        let id = id();
+        let lease = Key::of_lease("k:", &id);
+        assert_eq!(lease.whole(), format!("k:lock:{}", id.as_str()));
     }
 }

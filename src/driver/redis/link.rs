@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::policy::Policy;
 use super::resp::{Outgoing, Value};
 use super::wire::Wire;
+use crate::clock;
 use crate::error::Error;
 use crate::worker;
 
@@ -74,7 +75,7 @@ impl Link {
         let mut watch = Watch {
             link: self,
             live: &live,
-            begun: Instant::now(),
+            begun: clock::instant(),
             is_answered: false,
         };
         let answer = live.wire.ask(question).await;

@@ -28,7 +28,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use self::call::Call;
+use self::call::{Call, Key};
 use self::dial::Access;
 use self::fault::Fault;
 use self::link::Common;
@@ -122,12 +122,12 @@ enum Swapped {
 }
 
 impl RedisServer {
-    fn key(&self, id: &SessionId) -> String {
-        [&self.prefix, id.as_str()].concat()
+    fn key<'t>(&'t self, id: &'t SessionId) -> Key<'t> {
+        Key::of_record(&self.prefix, id)
     }
 
-    fn lock_key(&self, id: &SessionId) -> String {
-        [&self.prefix, "lock:", id.as_str()].concat()
+    fn lock_key<'t>(&'t self, id: &'t SessionId) -> Key<'t> {
+        Key::of_lease(&self.prefix, id)
     }
 
     /// What a script gives for a record or a lease.
@@ -185,14 +185,14 @@ impl Server for RedisServer {
 
     async fn load(&self, id: &SessionId, most: usize) -> Outcome<Option<Record>> {
         let key = self.key(id);
-        record(self.run(&Call::read(&key)).await?, most)
+        record(self.run(&Call::read(key)).await?, most)
     }
 
     async fn visit(&self, id: &SessionId, most: usize, visit: Visit) -> Outcome<Option<Visited>> {
         let key = self.key(id);
         let call = {
             let arguments = [visit.now, visit.live_from, visit.due_to, self.lives].map(Part::from);
-            Call::read_and_run(&scripts::RECORD, &key, &arguments)
+            Call::read_and_run(&scripts::RECORD, key, &arguments)
         };
         let given = self.run(&call).await?;
         let [read, recorded] = parts(given).ok_or_else(corrupt)?;
@@ -207,7 +207,7 @@ impl Server for RedisServer {
         let key = self.key(id);
         let arguments = [Part::Text(payload), now.into(), self.lives.into()];
         let made = self
-            .run(&Call::run(&scripts::CREATE, &key, &arguments))
+            .run(&Call::run(&scripts::CREATE, key, &arguments))
             .await?;
         Ok(match made {
             Value::Int(1) => Created::Created,
@@ -227,7 +227,7 @@ impl Server for RedisServer {
             let [expected, payload] = [expected, payload].map(|text| Part::Text(text));
             let [now, lives] = [now, self.lives].map(Part::from);
             let arguments = [expected, payload, now, lives, self.most.into()];
-            Call::run(&scripts::REPLACE, &key, &arguments)
+            Call::run(&scripts::REPLACE, key, &arguments)
         };
         let swapped = self.swap(&call).await?;
         Ok(match swapped {
@@ -241,7 +241,7 @@ impl Server for RedisServer {
         let key = self.key(id);
         let arguments = [Part::Text(expected), self.most.into()];
         let swapped = self
-            .swap(&Call::run(&scripts::REMOVE, &key, &arguments))
+            .swap(&Call::run(&scripts::REMOVE, key, &arguments))
             .await?;
         Ok(match swapped {
             Swapped::Done => Removed::Removed,
@@ -254,7 +254,7 @@ impl Server for RedisServer {
         let key = self.key(id);
         let arguments = [now, self.lives].map(Part::from);
         let touched = self
-            .run(&Call::run(&scripts::TOUCH, &key, &arguments))
+            .run(&Call::run(&scripts::TOUCH, key, &arguments))
             .await?;
         Ok(match touched {
             Value::Int(1) => Touched::Touched,
@@ -264,7 +264,7 @@ impl Server for RedisServer {
 
     async fn destroy(&self, id: &SessionId) -> Outcome<()> {
         let key = self.key(id);
-        self.run(&Call::run(&scripts::DESTROY, &key, &[])).await?;
+        self.run(&Call::run(&scripts::DESTROY, key, &[])).await?;
         Ok(())
     }
 
@@ -304,7 +304,7 @@ impl Server for RedisServer {
         let [now, ends, lives] = [now, now + lease, lives(lease)].map(Part::from);
         let arguments = [Part::Text(&owner), now, ends, lives];
         match self
-            .run(&Call::run(&scripts::ACQUIRE, &key, &arguments))
+            .run(&Call::run(&scripts::ACQUIRE, key, &arguments))
             .await?
         {
             Value::Int(0) => Ok(Acquired::Granted),
@@ -320,7 +320,7 @@ impl Server for RedisServer {
 
     async fn release(&self, id: &SessionId, owner: Owner) -> Outcome<()> {
         let (key, owner) = (self.lock_key(id), owner.to_string());
-        self.run(&Call::run(&scripts::RELEASE, &key, &[Part::Text(&owner)]))
+        self.run(&Call::run(&scripts::RELEASE, key, &[Part::Text(&owner)]))
             .await?;
         Ok(())
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, Form};
+use super::call::{Call, Form, Key};
 use super::cluster::{Cluster, Slot};
 use super::dial::Target;
 use super::fault::Fault;
@@ -117,15 +117,15 @@ impl Nodes {
         Err(fault)
     }
 
-    async fn send(&self, key: &str, question: &impl Outgoing) -> Result<Value, Fault> {
+    async fn send(&self, key: Key<'_>, question: &impl Outgoing) -> Result<Value, Fault> {
         let link = match self {
             Nodes::One(link) => link.clone(),
-            Nodes::Many(cluster) => Box::pin(cluster.link(Slot::of(key))).await?,
+            Nodes::Many(cluster) => Box::pin(cluster.link(Slot::of(&key.whole()))).await?,
         };
         link.send(question).await
     }
 
-    fn remedy(&self, key: &str, form: Form, fault: &Fault) -> Remedy {
+    fn remedy(&self, key: Key<'_>, form: Form, fault: &Fault) -> Remedy {
         let Fault::Said(said) = fault else {
             if let Nodes::Many(cluster) = self {
                 cluster.doubt();
@@ -144,7 +144,9 @@ impl Nodes {
                 cluster.doubt();
                 Remedy::Wait
             }
-            ("MOVED", Nodes::Many(cluster)) if cluster.moved(Slot::of(key), said) => Remedy::Again,
+            ("MOVED", Nodes::Many(cluster)) if cluster.moved(Slot::of(&key.whole()), said) => {
+                Remedy::Again
+            }
             ("ASK", Nodes::Many(cluster)) => match cluster.asked(said) {
                 Some(link) => Remedy::Ask(link),
                 None => Remedy::Nothing,

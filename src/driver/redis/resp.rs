@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::clock::Millis;
+use crate::digits::Digits;
 
 /// How deep answers may lie in one another. A server's deepest is a list of lists of lists.
 const DEEPEST: u8 = 16;
@@ -95,6 +96,15 @@ pub(super) fn write_text(bytes: &mut Vec<u8>, text: &str) {
     write_bytes(bytes, text.as_bytes());
 }
 
+/// The same for a text in pieces.
+pub(super) fn write_pieces(bytes: &mut Vec<u8>, pieces: &[&str]) {
+    write_length(bytes, b'$', pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        bytes.extend_from_slice(piece.as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+}
+
 fn write_bytes(bytes: &mut Vec<u8>, text: &[u8]) {
     bytes.reserve(text.len() + Digits::MOST + 5);
     write_length(bytes, b'$', text.len());
@@ -107,45 +117,6 @@ pub(super) fn write_length(bytes: &mut Vec<u8>, kind: u8, length: usize) {
     bytes.push(kind);
     bytes.extend_from_slice(Digits::of(i64::try_from(length).unwrap_or(i64::MAX)).as_bytes());
     bytes.extend_from_slice(b"\r\n");
-}
-
-/// A number as text. By hand: there are a dozen in a command, and to format them takes longer than all the rest of it.
-struct Digits {
-    text: [u8; Self::MOST],
-    from: usize,
-}
-
-impl Digits {
-    /// Characters of the longest number, `i64::MIN`.
-    const MOST: usize = 20;
-
-    fn of(number: i64) -> Self {
-        let mut digits = Self {
-            text: [0; Self::MOST],
-            from: Self::MOST,
-        };
-        let mut left = number.unsigned_abs();
-        loop {
-            digits.put(b'0' + (left % 10) as u8);
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        if number < 0 {
-            digits.put(b'-');
-        }
-        digits
-    }
-
-    fn put(&mut self, character: u8) {
-        self.from -= 1;
-        self.text[self.from] = character;
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.text[self.from..]
-    }
 }
 
 /// An answer, or a part of one.
@@ -422,14 +393,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn numbers_are_written_as_rust_writes_them(number: i64) {
-            for number in [number, 0, i64::MIN, i64::MAX] {
-                let (digits, text) = (Digits::of(number), number.to_string());
-                prop_assert_eq!(digits.as_bytes(), text.as_bytes());
-            }
-        }
-
         #[test]
         fn no_bytes_at_all_let_it_panic(bytes in "[*$:+~>%|=!,_#(\\-0-9a\r\n]{0,60}") {
             read(bytes.as_bytes(), MOST).ok();

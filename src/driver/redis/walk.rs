@@ -168,7 +168,7 @@ impl RedisServer {
         let key = self.key(id);
         match self
             .nodes
-            .run(&Call::run(&SWEEP, &key, &[cutoff.into()]))
+            .run(&Call::run(&SWEEP, key, &[cutoff.into()]))
             .await
         {
             Ok(swept) => Ok(usize::from(number_of(&swept) == Some(1))),

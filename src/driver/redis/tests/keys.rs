@@ -235,8 +235,10 @@ fn scripts_that_a_server_does_not_know_are_sent_to_it() {
         .enable_all()
         .build()
         .unwrap();
-    let alone = Call::run(script, &place.prefix, &[]);
-    let behind = Call::read_and_run(script, &place.prefix, &[]);
+    let fresh = id('n');
+    let key = Key::of_record(&place.prefix, &fresh);
+    let alone = Call::run(script, key, &[]);
+    let behind = Call::read_and_run(script, key, &[]);
     let nothing = || vec![Value::List(vec![Value::Nil, Value::Nil]), Value::Int(7)];
     for _ in 0..2 {
         let given = runtime.block_on(server.run(&behind));
