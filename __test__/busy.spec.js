@@ -25,10 +25,10 @@ const REQUESTS = 50
 /** A server in a thread of its own, which has no records and counts what it is asked for. */
 const SERVER = `
   const { parentPort, workerData: heard } = require('worker_threads')
-  const answers = { EVALSHA: '*3\\r\\n$-1\\r\\n$-1\\r\\n:0\\r\\n', INFO: '$0\\r\\n\\r\\n', HELLO: '%0\\r\\n' }
+  const answers = { HMGET: '*2\\r\\n$-1\\r\\n$-1\\r\\n', EVALSHA: ':0\\r\\n', INFO: '$0\\r\\n\\r\\n', HELLO: '%0\\r\\n' }
   const server = require('net').createServer((socket) => socket.on('error', () => {}).on('data', (data) => {
-    for (const [name] of String(data).matchAll(/EVALSHA|INFO|HELLO/g)) {
-      if (name === 'EVALSHA') Atomics.add(heard, 0, 1)
+    for (const [name] of String(data).matchAll(/HMGET|EVALSHA|INFO|HELLO/g)) {
+      if (name === 'HMGET') Atomics.add(heard, 0, 1)
       socket.write(answers[name])
     }
     Atomics.notify(heard, 0)

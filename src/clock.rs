@@ -60,6 +60,25 @@ enum Present {
     Still(Instant),
 }
 
+impl Present {
+    /// The same at another instant.
+    fn later(self) -> Self {
+        match self {
+            Present::Runs => Present::Runs,
+            Present::Next | Present::Still(_) => Present::Next,
+        }
+    }
+}
+
+/// How time is told when this ends.
+struct Within(Present);
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        PRESENT.set(self.0);
+    }
+}
+
 thread_local! {
     static PRESENT: Cell<Present> = const { Cell::new(Present::Runs) };
 }
@@ -80,24 +99,19 @@ pub fn instant() -> Instant {
 /// Does `work`, for which time stands still from its first look at the clock on: a request looks fifteen times, which takes as long as
 /// to verify its cookie. For what never waits.
 pub fn at_one_instant<T>(work: impl FnOnce() -> T) -> T {
-    struct Within(Present);
-    impl Drop for Within {
-        fn drop(&mut self) {
-            PRESENT.set(self.0);
-        }
-    }
-    let _within = Within(match PRESENT.replace(Present::Next) {
-        Present::Runs => Present::Runs,
-        Present::Next | Present::Still(_) => Present::Next,
-    });
+    let _after = Within(PRESENT.replace(Present::Next).later());
     work()
 }
 
-/// Lets time go on, since something has been done that may have taken long.
+/// Does `work` that may take long: meanwhile time goes on, and what comes after it happens at another instant.
+pub fn while_time_goes_on<T>(work: impl FnOnce() -> T) -> T {
+    let _after = Within(PRESENT.replace(Present::Runs).later());
+    work()
+}
+
+/// From here on it may be another instant.
 pub fn look_again() {
-    if let Present::Still(_) = PRESENT.get() {
-        PRESENT.set(Present::Next);
-    }
+    PRESENT.set(PRESENT.get().later());
 }
 
 /// When the process first asked for the time, by the clock that only runs forwards.
@@ -111,13 +125,16 @@ static LOOKED: AtomicI64 = AtomicI64::new(i64::MIN);
 /// asks for the time a dozen times.
 fn system_time() -> Millis {
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let instant = instant();
-    let running = millis(instant.saturating_duration_since(*STARTED.get_or_init(|| instant)));
+    let now = instant();
+    let started = *STARTED.get_or_init(|| now);
+    let since_then = |instant: Instant| millis(instant.saturating_duration_since(started));
+    let running = since_then(now);
     if LOOKED.load(Ordering::Acquire) != running {
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, millis);
-        AHEAD.fetch_max(wall - running, Ordering::Relaxed);
+        // Of the same moment: `now` may be an earlier one.
+        AHEAD.fetch_max(wall - since_then(Instant::now()), Ordering::Relaxed);
         // Whoever reads this finds that maximum.
         LOOKED.store(running, Ordering::Release);
     }
@@ -175,10 +192,42 @@ mod tests {
                 instant()
             });
             assert!(within > second && instant() >= within);
+            let last = while_time_goes_on(|| {
+                let begun = instant();
+                pass();
+                assert!(instant() > begun);
+                instant()
+            });
+            assert!(instant() >= last);
         });
         let after = instant();
         pass();
         assert!(instant() > after);
+    }
+
+    #[test]
+    fn a_look_at_the_systems_clock_while_time_stands_still_lets_none_run_ahead() {
+        let wall = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_millis() as i64
+        };
+        let pause = Duration::from_millis(300);
+        let ahead = Clock::System.now().0 - wall();
+        at_one_instant(|| {
+            instant();
+            std::thread::sleep(pause);
+            Clock::System.now();
+        });
+        at_one_instant(|| {
+            Clock::System.now();
+            std::thread::sleep(pause);
+            std::thread::spawn(|| Clock::System.now()).join().unwrap();
+            Clock::System.now();
+        });
+        // The clock may have been set back before, but not meanwhile.
+        assert!(Clock::System.now().0 - wall() < ahead + 100);
     }
 
     #[test]

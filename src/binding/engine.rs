@@ -20,12 +20,15 @@ use super::event_loop;
 use super::js::{Js, Kept, Scope};
 use super::registry::Realm;
 use super::tray::Tray;
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::driver::Page;
 use crate::error::Error;
 use crate::manager::Manager;
 use crate::panics::{caught, point};
 use crate::worker;
+
+/// So many operations in a row are gone on with at one instant.
+const AT_ONE_INSTANT: usize = 32;
 
 /// The JavaScript function that is called when operations are ready to go on.
 pub type WakeUp = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -290,7 +293,10 @@ impl Engine {
             self.operations.borrow_mut().release_ended();
         }
         let mut ended = Vec::new();
-        for number in self.ready.take() {
+        for (at, number) in self.ready.take().into_iter().enumerate() {
+            if at % AT_ONE_INSTANT == 0 {
+                clock::look_again();
+            }
             let operation = self.take(number);
             if let Some(reply) = operation.and_then(|operation| self.advance(number, operation)) {
                 self.operations.borrow_mut().ended.push(number);

@@ -360,18 +360,18 @@ impl Scope {
 
     /// Calls `function` with `undefined` as `this`.
     pub fn call(self, function: Js, arguments: &[Js]) -> Result<Js, Thrown> {
-        // It may take as long as it likes.
-        clock::look_again();
         let this = self.undefined()?.0;
         let arguments: smallargs::Args = smallargs::collect(arguments, this);
-        Ok(Js(give!(ptr::null_mut(), |out| sys::napi_call_function(
-            self.0,
-            this,
-            function.0,
-            arguments.1,
-            arguments.0.as_ptr(),
-            &mut out
-        ))))
+        clock::while_time_goes_on(|| {
+            Ok(Js(give!(ptr::null_mut(), |out| sys::napi_call_function(
+                self.0,
+                this,
+                function.0,
+                arguments.1,
+                arguments.0.as_ptr(),
+                &mut out
+            ))))
+        })
     }
 
     /// The bytes of a `Uint8Array` (a `Buffer` is one), copied; `None` for anything else.

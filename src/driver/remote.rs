@@ -177,7 +177,8 @@ impl<S: Server> Remote<S> {
 
     /// Lets a call run, here or on the pool. It goes on when nobody waits for its answer any more, but not past its limit: what a
     /// server has begun to do is not undone by looking away.
-    /// Asks the server. The call is made where it then stays: most of it is room, and to move it takes as long as to allocate it.
+    ///
+    /// It is made where it then stays: most of it is room, and to move it takes as long as to allocate it.
     #[inline]
     fn ask<T: Send + 'static, F: Future<Output = Outcome<T>> + Send>(
         &self,
@@ -340,8 +341,12 @@ impl<S: Server> Driver for Remote<S> {
         self.ask(Does::Write, move || async move {
             match again(|| server.create(&id, &payload, now)).await {
                 (Ok(Created::Exists), true) => {
-                    let stored = Box::pin(server.load(&id, usize::MAX)).await?;
-                    let is_own = stored.is_some_and(|record| record.payload == payload);
+                    let is_own = match Box::pin(server.load(&id, usize::MAX)).await {
+                        Ok(stored) => stored.is_some_and(|record| record.payload == payload),
+                        // What cannot be loaded is none of ours.
+                        Err(Failure::Unusable(_)) => false,
+                        Err(failure) => return Err(failure),
+                    };
                     Ok(match is_own {
                         true => Created::Created,
                         false => Created::Exists,

@@ -84,8 +84,7 @@ impl Manager {
         let planned = caught(|| {
             point("plan");
             // JavaScript's getters may run.
-            clock::look_again();
-            session.plan(live, self.config.max_depth, moment)
+            clock::while_time_goes_on(|| session.plan(live, self.config.max_depth, moment))
         });
         let plan = planned.unwrap_or_else(|_| {
             if moment == Moment::Ended {

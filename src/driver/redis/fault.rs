@@ -12,7 +12,7 @@ pub(super) enum Fault {
     Unsent(Reason),
     /// The connection ended before the answer came.
     Lost(Reason),
-    /// The server refused the command, and did nothing.
+    /// The server refused the command, and did nothing; of several it refused one at least.
     Said(Said),
 }
 

@@ -191,7 +191,8 @@ impl Server for RedisServer {
     async fn visit(&self, id: &SessionId, most: usize, visit: Visit) -> Outcome<Option<Visited>> {
         let key = self.key(id);
         let call = {
-            let arguments = [visit.now, visit.live_from, visit.due_to, self.lives].map(Part::from);
+            let [now, live, due] = [visit.now, visit.live_from, visit.due_to].map(Part::from);
+            let arguments = [now, live, due, self.lives.into(), most.into()];
             Call::read_and_run(&scripts::RECORD, key, &arguments)
         };
         let given = self.run(&call).await?;

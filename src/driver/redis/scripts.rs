@@ -58,10 +58,12 @@ return 1"
     };
 }
 
-/// Arguments: now, the first last activity that is live, the latest that is due, time to live. Gives 1 where the activity was
-/// recorded, 0 where it was not, also by a server that takes no writes now.
+/// Arguments: now, the first last activity that is live, the latest that is due, time to live, most bytes. Gives 1 where the activity
+/// was recorded, 0 where it was not: also where there is no payload that can be loaded, and by a server that takes no writes now.
 pub(super) static RECORD: Script = Script::new(concat!(
-    "local last = tonumber(redis.call('HGET', KEYS[1], 'lastActivity') or '')
+    "local size = redis.call('HSTRLEN', KEYS[1], 'payload')
+if size == 0 or size > tonumber(ARGV[5]) then return 0 end
+local last = tonumber(redis.call('HGET', KEYS[1], 'lastActivity') or '')
 if not last or last ~= math.floor(last) then return 0 end
 if last < tonumber(ARGV[2]) or last > tonumber(ARGV[3]) then return 0 end
 if type(redis.pcall('HSET', KEYS[1], 'lastActivity', ARGV[1])) == 'table' then return 0 end

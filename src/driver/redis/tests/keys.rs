@@ -117,27 +117,33 @@ fn what_is_no_session_is_an_error_and_stays() {
 
 #[test]
 fn a_payload_that_is_far_too_large_is_refused_and_the_connection_goes_on() {
+    /// A database of the server that nobody else is connected to.
+    const APART: u32 = 11;
     let place = Place::new();
     if !place.is_available() {
         return;
     }
     let mut client = place.client();
+    redis::cmd("SELECT").arg(APART).exec(&mut client).unwrap();
     for (name, bytes) in [('l', BOUNDS.max_payload + 1), ('x', 32 << 20)] {
-        let fields = [
-            ("payload", "x".repeat(bytes)),
-            ("lastActivity", NOW.0.to_string()),
-        ];
-        client
-            .hset_multiple::<_, _, _, ()>(place.key(id(name)), &fields)
-            .unwrap();
+        let activity = NOW.0.to_string();
+        let fields = [("payload", "x".repeat(bytes)), ("lastActivity", activity)];
+        let stored = client.hset_multiple::<_, _, _, ()>(place.key(id(name)), &fields);
+        stored.unwrap();
     }
-    let driver = place.driver();
+    let mut options = place.options();
+    options.database = APART;
+    let driver = open(&options, BOUNDS).unwrap();
     wait(driver.create(&id('a'), &text("{}"), NOW)).unwrap();
     let mut connections = || {
-        let connected: String = redis::cmd("CLIENT").arg("LIST").query(&mut client).unwrap();
-        connected
+        let command = redis::cmd("CLIENT").arg("LIST").to_owned();
+        let listed: String = command.query(&mut client).unwrap();
+        let is_apart = |line: &&str| line.contains(&format!(" db={APART} "));
+        let number = |line: &str| line.split(' ').next().map(str::to_owned);
+        listed
             .lines()
-            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .filter(is_apart)
+            .map(number)
             .collect::<Vec<_>>()
     };
     let before = connections();
@@ -148,7 +154,40 @@ fn a_payload_that_is_far_too_large_is_refused_and_the_connection_goes_on() {
         assert!(wait(beside).unwrap().is_some());
     }
     let after = connections();
-    assert!(before.iter().all(|connection| after.contains(connection)));
+    let keys = ['a', 'l', 'x'].map(|name| place.key(id(name)));
+    client.del::<_, ()>(&keys[..]).unwrap();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_visit_leaves_what_it_cannot_load_as_it_is() {
+    let place = Place::new();
+    if !place.is_available() {
+        return;
+    }
+    let (mut client, driver) = (place.client(), place.driver());
+    let [large, without] = ['l', 'w'].map(|name| place.key(id(name)));
+    let activity = NOW.0 - 500;
+    client
+        .hset::<_, _, _, ()>(&without, "lastActivity", activity)
+        .unwrap();
+    let fields = [
+        ("payload", "x".repeat(BOUNDS.max_payload + 1)),
+        ("lastActivity", activity.to_string()),
+    ];
+    client
+        .hset_multiple::<_, _, _, ()>(&large, &fields)
+        .unwrap();
+    for (name, key, code) in [('l', large, Code::TooLarge), ('w', without, Code::Corrupt)] {
+        let error = wait(driver.visit(&id(name), NOW, Millis(0))).unwrap_err();
+        assert_eq!(error.code(), code);
+        let (kept, lives): (i64, i64) = (
+            client.hget(&key, "lastActivity").unwrap(),
+            client.pttl(&key).unwrap(),
+        );
+        // It lives for ever, as before.
+        assert_eq!((kept, lives), (activity, -1), "{key}");
+    }
 }
 
 #[test]

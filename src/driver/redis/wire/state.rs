@@ -19,6 +19,8 @@ use crate::driver::remote::Reason;
 const ROOM: usize = 64 << 10;
 /// Most bytes that one look at a connection takes: whoever looks has other things to do, too.
 const MOST_AT_ONCE: usize = 256 << 10;
+/// What an answer may have beside the longest text. Units: bytes.
+const BESIDE: usize = 1 << 10;
 /// Room that is kept for what goes out.
 const KEPT: usize = 256 << 10;
 
@@ -41,7 +43,7 @@ pub(super) struct State {
     /// Somebody tries again to send it after a while.
     is_retrying: bool,
     incoming: Incoming,
-    /// Most bytes of one answer, and of one text in it that is kept.
+    /// Most bytes of a text that is kept; a whole answer may have a few more.
     longest: usize,
     /// By number.
     questions: Vec<Question>,
@@ -256,7 +258,11 @@ impl State {
                     }
                 }
                 Err(Unread::TooLong(text)) => self.incoming.leave_out(&text),
-                Err(Unread::Unfinished) if self.incoming.unread().len() <= self.longest => break,
+                Err(Unread::Unfinished)
+                    if self.incoming.unread().len() <= self.longest + BESIDE =>
+                {
+                    break;
+                }
                 Err(_) => return Err(foreign()),
             }
         }

@@ -230,6 +230,23 @@ fn a_text_that_is_too_long_is_left_out_in_whatever_pieces_it_comes_and_takes_no_
 }
 
 #[test]
+fn the_longest_text_that_is_kept_may_come_without_the_end_of_its_answer() {
+    let mut place = Place::new();
+    let asked = place.ask(&["A"]);
+    let longest = "x".repeat(LONGEST);
+    let told = format!("*2\r\n${LONGEST}\r\n{longest}\r\n$13\r\n1795383066943\r\n");
+    let (most, rest) = told.split_at(told.len() - 9);
+    for piece in most.as_bytes().chunks(ROOM) {
+        place.say(std::str::from_utf8(piece).unwrap()).unwrap();
+    }
+    assert_eq!(place.answer(asked), None);
+    place.say(rest).unwrap();
+    let texts = [longest, "1795383066943".to_owned()];
+    let told = texts.map(|text| Value::Text(text.into())).into();
+    assert_eq!(place.answer(asked), Some(Ok(Value::List(told))));
+}
+
+#[test]
 fn an_answer_without_an_end_is_not_waited_for_for_ever() {
     let mut place = Place::new();
     place.ask(&["A"]);
