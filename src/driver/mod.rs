@@ -311,7 +311,7 @@ pub trait Driver: fmt::Debug {
     /// # Errors
     ///
     /// `ERR_SESSION_READ` when the storage cannot be read: an error is never `None`. `ERR_SESSION_TOO_LARGE` when the
-    /// payload exceeds `Bounds::max_payload` (it is not read into memory), `ERR_SESSION_CORRUPT` when what is stored
+    /// payload exceeds `Bounds::max_payload` (a far larger one is not read into memory), `ERR_SESSION_CORRUPT` when what is stored
     /// cannot be a payload at all (not UTF-8, not the documented encoding). The record is left as it is.
     fn load(&self, id: &SessionId, now: Millis) -> Answer<Option<Record>>;
 

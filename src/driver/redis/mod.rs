@@ -130,11 +130,11 @@ impl RedisServer {
         Key::of_lease(&self.prefix, id)
     }
 
-    /// What a script gives for a record or a lease.
+    /// What a call for a record or a lease gives.
     async fn run(&self, call: &Call<'_>) -> Outcome<Value> {
         let given = self.nodes.run(call).await;
         given.map_err(|fault| match fault {
-            // Of the scripts' commands only those on hashes and strings can say so: the key is none of ours.
+            // Of our commands only those on hashes and strings can say so: the key is none of ours.
             Fault::Said(said) if said.code == "WRONGTYPE" => corrupt(),
             fault => fault.into_failure(),
         })
@@ -160,14 +160,15 @@ fn record(read: Value, most: usize) -> Outcome<Option<Record>> {
     if matches!((&payload, &last_activity), (Value::Nil, Value::Nil)) {
         return Ok(None);
     }
-    if payload == Value::TooLong {
+    let is_too_large = match &payload {
+        Value::Text(text) => text.len() > most,
+        other => *other == Value::TooLong,
+    };
+    if is_too_large {
         return Err(Failure::Unusable(too_large(most)));
     }
     let found = payload_of(payload).zip(number_of(&last_activity));
     let (payload, last_activity) = found.ok_or_else(corrupt)?;
-    if payload.len() > most {
-        return Err(Failure::Unusable(too_large(most)));
-    }
     Ok(Some(Record {
         payload,
         last_activity: Millis(last_activity),

@@ -61,7 +61,7 @@ impl Part<'_> {
     pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
         match self {
             Part::Text(text) => write_text(bytes, text),
-            Part::Number(number) => write_bytes(bytes, Digits::of(*number).as_bytes()),
+            Part::Number(number) => write_text(bytes, Digits::of(*number).as_str()),
         }
     }
 }
@@ -93,22 +93,17 @@ impl Outgoing for Command<'_> {
 
 /// Adds what is sent for a text.
 pub(super) fn write_text(bytes: &mut Vec<u8>, text: &str) {
-    write_bytes(bytes, text.as_bytes());
+    write_pieces(bytes, &[text]);
 }
 
 /// The same for a text in pieces.
 pub(super) fn write_pieces(bytes: &mut Vec<u8>, pieces: &[&str]) {
-    write_length(bytes, b'$', pieces.iter().map(|piece| piece.len()).sum());
+    let length = pieces.iter().map(|piece| piece.len()).sum();
+    bytes.reserve(length + Digits::MOST + 5);
+    write_length(bytes, b'$', length);
     for piece in pieces {
         bytes.extend_from_slice(piece.as_bytes());
     }
-    bytes.extend_from_slice(b"\r\n");
-}
-
-fn write_bytes(bytes: &mut Vec<u8>, text: &[u8]) {
-    bytes.reserve(text.len() + Digits::MOST + 5);
-    write_length(bytes, b'$', text.len());
-    bytes.extend_from_slice(text);
     bytes.extend_from_slice(b"\r\n");
 }
 
